@@ -49,6 +49,7 @@ COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epo
 @click.option("--working-side", default=384, show_default=True, help="Input size: longer side of an image.")
 @click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--absent-weight", default=0.0, show_default=True, help="Weight of tags that say what is not there.")
 @click.option("--instant/--no-instant", default=True, show_default=True, help="Let the instant learner take part.")
 @click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), help="- prints.")

@@ -57,6 +57,12 @@ INTERRUPTED = 130
 @click.option("--encoder-rate", default=DEFAULTS.encoder_rate, show_default=True, help="Of the encoder, as a part.")
 @click.option("--freeze-encoder", is_flag=True, help="Leave the encoder as it is.")
 @click.option("--holdout", default=DEFAULTS.holdout, show_default=True, help="Part of the images kept for validation.")
+@click.option(
+    "--absent-weight",
+    default=DEFAULTS.absent_weight,
+    show_default=True,
+    help="Weight of tags that say which classes an image does not contain; 0: they teach nothing.",
+)
 @click.option("--patience", default=DEFAULTS.patience, show_default=True, help="Epochs without a better score; 0: any.")
 @click.option(
     "--crop",

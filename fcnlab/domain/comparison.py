@@ -56,6 +56,7 @@ class ComparisonSpec:
         class_ids: classes with points.
         objectives: what each network is trained for, in a project that counts; empty: to tell points apart.
         grades: ids of the classes that are grades, the lowest first; set like `as_of`.
+        absent_weight: see `TrainingSpec`; counters learn nothing from tags.
         complete: images that were all marked then; spacing, magnification: of the counters; set like `as_of`.
     """
 
@@ -77,6 +78,7 @@ class ComparisonSpec:
     magnification: float = 0.0
     newest_point: int | None = None
     grades: tuple[int, ...] = ()
+    absent_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.networks:
@@ -118,6 +120,7 @@ class ComparisonSpec:
             working_side=self.working_side,
             staged=self.staged,
             grades=self.grades,
+            absent_weight=self.absent_weight,
         )
 
     def plan(self) -> dict[str, Any]:
@@ -137,7 +140,7 @@ class ComparisonSpec:
         """Plain values for JSON; `from_dict` is the inverse."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         whole = {**fields, "networks": [network.to_dict() for network in self.networks]}
-        return without_defaults(whole, grades=[])
+        return without_defaults(whole, grades=[], absent_weight=0.0)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

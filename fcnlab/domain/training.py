@@ -17,6 +17,12 @@ from fcnlab.validation import check_fields
 LEAST_CROP = 16
 """Pixels; less is hardly ever more than one thing."""
 
+ABSENT_IN_WORDS = (
+    "Images of which tags or whole masks say that they do not contain a class teach the network not to see it there, "
+    "without a click. 0: tags teach nothing. With 1, such an image counts as much as the points."
+)
+"""What `TrainingSpec.absent_weight` does, for people."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec(JsonSpec):
@@ -52,6 +58,7 @@ class TrainingSpec(JsonSpec):
         pair: names trainings of one project that hold out the same images, so that the project may use the one of
             them that counts best; empty: it stands alone.
         grades: ids of the classes that are grades of one thing, the lowest first; empty where no class has an order.
+        absent_weight: weight of the penalty on classes that tags say an image does not contain; 0 leaves tags out.
     """
 
     epochs: int = 40
@@ -81,6 +88,7 @@ class TrainingSpec(JsonSpec):
     magnification: float = 0.0
     pair: str = ""
     grades: tuple[int, ...] = ()
+    absent_weight: float = 0.0
 
     def __post_init__(self) -> None:
         try:
@@ -107,6 +115,7 @@ class TrainingSpec(JsonSpec):
             "patience": (0, 100_000),
             "seed": (0, 2**63 - 1),
             "magnification": (0, 8),
+            "absent_weight": (0, 100),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
@@ -120,11 +129,13 @@ class TrainingSpec(JsonSpec):
             raise InvalidSetting(f"grades {self.grades} must name at least two classes, and each once")
         if self.grades and self.objective.is_counting:
             raise InvalidSetting(f"grades have an order, and objective {self.objective!r} counts: leave them out")
+        if self.absent_weight and self.objective.is_counting:
+            raise InvalidSetting(f"tags teach networks that segment, and objective {self.objective!r} counts")
         self.weight_by_source()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse. Without grades it is what earlier versions read."""
-        return without_defaults(JsonSpec.to_dict(self), grades=[])
+        """Plain values for JSON; `from_dict` is the inverse. Without grades and tags as of earlier versions."""
+        return without_defaults(JsonSpec.to_dict(self), grades=[], absent_weight=0.0)
 
     def weight_by_source(self) -> dict[PointSource, float]:
         """Weight of a point by its source. Raises InvalidSetting for an unknown source or a negative weight."""

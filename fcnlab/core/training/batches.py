@@ -19,6 +19,12 @@ from fcnlab.domain.training import TrainingSpec
 TRIES = 4
 """Random turns and zooms tried before a picture is taken as it is, so that some of its points stay inside."""
 
+ABSENT_PIXELS = 64
+"""Pixels drawn in a picture for each step, at which the classes that it does not contain are unlikely."""
+
+NO_CLASS = -1
+"""In place of a class: of a pixel at which nothing is known but which classes it is not."""
+
 GREY = 0.5
 """What lies outside a turned picture, and between pictures of different sizes in one batch."""
 
@@ -35,6 +41,7 @@ class LabelledPicture:
         weights: (N,) float32.
         is_complete: every object in it is marked, so that the rest of the picture holds none.
         full_hw: size of the upright image; None: not known, and not needed for labelled pixels.
+        absent: places of classes that it does not contain.
     """
 
     image: str
@@ -45,6 +52,7 @@ class LabelledPicture:
     weights: NDArray[np.float32]
     is_complete: bool = False
     full_hw: tuple[int, int] | None = None
+    absent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class Batch:
         rgb: (B, 3, H, W) float32 in 0..1; smaller pictures are padded at the right and below.
         images: (N,) int64, index into the batch.
         rows, cols: (N,) float32, positions in the pictures.
-        classes: (N,) int64. weights: (N,) float32.
+        classes: (N,) int64, NO_CLASS of a pixel that only `absent` speaks of. weights: (N,) float32.
+        absent: (P, 2) int64, pairs of a picture of the batch and a class that it does not contain.
     """
 
     rgb: Tensor
@@ -64,10 +73,11 @@ class Batch:
     cols: Tensor
     classes: Tensor
     weights: Tensor
+    absent: Tensor
 
     def to(self, device: str) -> Batch:
         """The same on another device."""
-        parts = (self.rgb, self.images, self.rows, self.cols, self.classes, self.weights)
+        parts = (self.rgb, self.images, self.rows, self.cols, self.classes, self.weights, self.absent)
         return Batch(*(tensor.to(device) for tensor in parts))
 
 
@@ -87,24 +97,37 @@ def weighted(pictures: Sequence[LabelledPicture], class_weight: str) -> list[Lab
 def collated(
     pictures: Sequence[LabelledPicture], spec: TrainingSpec, rng: np.random.Generator | None, *, device: str
 ) -> Batch:
-    """A batch of pictures, each changed at random; with no generator they are taken as they are."""
+    """A batch of pictures, each changed at random; with no generator they are taken as they are.
+
+    With `spec.absent_weight`, pixels are drawn at random in pictures that do not contain some class.
+    """
     seen = [_seen(picture, spec, rng) for picture in pictures]
     height, width = (max(rgb.shape[axis] for rgb, *_ in seen) for axis in (1, 2))
     canvas = torch.full((len(seen), 3, height, width), GREY).contiguous(memory_format=torch.channels_last)
     for index, (rgb, *_) in enumerate(seen):
         canvas[index, :, : rgb.shape[1], : rgb.shape[2]] = rgb
-    return Batch(
-        canvas,
-        torch.from_numpy(np.repeat(np.arange(len(seen)), [len(kept) for *_, kept in seen])),
-        torch.from_numpy(np.concatenate([rows for _, rows, _, _ in seen])),
-        torch.from_numpy(np.concatenate([cols for _, _, cols, _ in seen])),
-        torch.from_numpy(
-            np.concatenate([picture.classes[part[3]] for picture, part in zip(pictures, seen, strict=True)])
-        ),
-        torch.from_numpy(
-            np.concatenate([picture.weights[part[3]] for picture, part in zip(pictures, seen, strict=True)])
-        ),
-    ).to(device)
+    lacking = [k for k, picture in enumerate(pictures) if picture.absent] if rng and spec.absent_weight else []
+    drawn = [_random_pixels(seen[k][0], rng) for k in lacking if rng]
+    labelled = [
+        (picture.classes[part[3]], picture.weights[part[3]]) for picture, part in zip(pictures, seen, strict=True)
+    ]
+    n_drawn = ABSENT_PIXELS * len(lacking)
+    parts = (
+        np.repeat([*range(len(seen)), *lacking], [*(len(kept) for *_, kept in seen), *[ABSENT_PIXELS] * len(lacking)]),
+        np.concatenate([*(rows for _, rows, _, _ in seen), *(rows for rows, _ in drawn)]),
+        np.concatenate([*(cols for _, _, cols, _ in seen), *(cols for _, cols in drawn)]),
+        np.concatenate([*(classes for classes, _ in labelled), np.full(n_drawn, NO_CLASS, np.int64)]),
+        np.concatenate([*(weights for _, weights in labelled), np.ones(n_drawn, np.float32)]),
+        np.array([(k, place) for k in lacking for place in pictures[k].absent], np.int64).reshape(-1, 2),
+    )
+    return Batch(canvas, *(torch.from_numpy(part) for part in parts)).to(device)
+
+
+def _random_pixels(rgb: Tensor, rng: np.random.Generator) -> tuple[Positions, Positions]:
+    """Rows and cols (ABSENT_PIXELS,) of pixels of a picture (3, H, W)."""
+    height, width = rgb.shape[1:]
+    rows, cols = rng.integers(height, size=ABSENT_PIXELS), rng.integers(width, size=ABSENT_PIXELS)
+    return rows.astype(np.float32), cols.astype(np.float32)
 
 
 Positions = NDArray[np.float32]
@@ -129,14 +152,18 @@ def _seen(picture: LabelledPicture, spec: TrainingSpec, rng: np.random.Generator
 def cut_out(
     rgb: Tensor, rows: Positions, cols: Positions, side: int, rng: np.random.Generator
 ) -> tuple[Tensor, Positions, Positions]:
-    """A window of at most `side` x `side` pixels (0: everything) round a point drawn at random."""
+    """A window of at most `side` x `side` pixels (0: everything) round a point drawn at random, or anywhere."""
     height, width = rgb.shape[1:]
     if not side or max(height, width) <= side:
         return rgb, rows, cols
-    chosen = int(rng.integers(len(rows)))
+    if len(rows):
+        chosen = int(rng.integers(len(rows)))
+        centre = (float(rows[chosen]), float(cols[chosen]))
+    else:
+        centre = (float(rng.integers(height)), float(rng.integers(width)))
     starts = []
-    for length, at in ((height, rows[chosen]), (width, cols[chosen])):
-        window, pixel = min(side, length), int(np.clip(math.floor(float(at) + 0.5), 0, length - 1))
+    for length, at in zip((height, width), centre, strict=True):
+        window, pixel = min(side, length), int(np.clip(math.floor(at + 0.5), 0, length - 1))
         starts.append(int(rng.integers(max(0, pixel - window + 1), min(pixel, length - window) + 1)))
     top, left = starts
     return rgb[:, top : top + side, left : left + side], rows - np.float32(top), cols - np.float32(left)
@@ -160,7 +187,7 @@ def turned(
         key_points = tv_tensors.KeyPoints(np.stack([cols, rows], axis=1) + 0.5, canvas_size=hw)
         moved = v2.affine(key_points, angle=angle, translate=shift, scale=zoom, shear=[0.0])
         new_cols, new_rows = (np.asarray(moved, np.float32) - np.float32(0.5)).T
-        if _inside(new_rows, new_cols, rgb).any():
+        if not len(rows) or _inside(new_rows, new_cols, rgb).any():
             bilinear = v2.InterpolationMode.BILINEAR
             fill = [GREY] * 3
             rgb = v2.affine(

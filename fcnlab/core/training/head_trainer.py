@@ -73,7 +73,7 @@ class HeadTrainer:
             NoPoints: fewer than two classes have points.
         """
         started = self._now()
-        held_out_pictures, learned = held_out(), pictures()
+        held_out_pictures, learned = held_out(), [picture for picture in pictures() if len(picture.rows)]
         self._held_out_samples = (
             join_samples([self._sampled(picture) for picture in held_out_pictures]) if held_out_pictures else None
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import Batch, LabelledPicture, collated, weighted
-from fcnlab.core.training.losses import point_loss
+from fcnlab.core.training.losses import absence_loss, point_loss
 from fcnlab.core.training.scores import logits_of, score_points, temperature_of
 from fcnlab.domain.counting import Calibration
 from fcnlab.domain.scores import PointScore, Score
@@ -91,8 +91,15 @@ class PointObjective:
         return network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        """See `losses.point_loss`."""
-        return point_loss(output, batch.classes, batch.weights)
+        """See `losses.point_loss`, and `losses.absence_loss` for pixels of which only that is known."""
+        is_labelled = batch.classes >= 0
+        if bool(is_labelled.all()):
+            return point_loss(output, batch.classes, batch.weights)
+        absence = absence_loss(output[~is_labelled], batch.images[~is_labelled], batch.absent)
+        if not bool(is_labelled.any()):
+            return self.training.absent_weight * absence
+        labelled = point_loss(output[is_labelled], batch.classes[is_labelled], batch.weights[is_labelled])
+        return labelled + self.training.absent_weight * absence
 
     def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> PointScore | None:
         """See `scores.score_points`."""

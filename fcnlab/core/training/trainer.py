@@ -288,6 +288,7 @@ def start_from_head(network: Fcn, pictures: Sequence[LabelledPicture], *, device
     learner; both are folded into the weights.
     """
     network.to(device).eval()
+    pictures = [picture for picture in pictures if len(picture.rows)]
     features = []
     with torch.no_grad():
         for picture in pictures:

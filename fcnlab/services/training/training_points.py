@@ -126,6 +126,7 @@ class TrainingPoints:
         """Of points that are read as of a moment, the highest number of then; None in plans that know only the time."""
         self._is_new = plan is None
         self._by_source = spec.weight_by_source()
+        self._absent: dict[int, tuple[int, ...]] = {}
         self._held: frozenset[int] = frozenset()
         self._held_descriptors: list[NDArray[np.float32]] = []
         self._read_at = NOTHING_READ
@@ -145,6 +146,8 @@ class TrainingPoints:
                 (int(class_id), names.get(int(class_id), str(class_id))) for class_id in plan["classes"]
             )
         self._places = {class_id: index for index, (class_id, _) in enumerate(self.classes)}
+        if spec.absent_weight:
+            self._read_tagged()
 
     def plan(self) -> dict[str, Any]:
         """What was decided at the beginning, as plain values."""
@@ -173,7 +176,8 @@ class TrainingPoints:
 
     def learned_images(self) -> list[str]:
         """Hashes of the files of the images learned from."""
-        return sorted({self._images[image_id].content_hash for image_id, _ in self._counting(held=False)})
+        learned = self._counting(held=False, with_tagged=True)
+        return sorted({self._images[image_id].content_hash for image_id, _ in learned})
 
     def calibrated_images(self) -> list[str]:
         """Hashes of the files of the images held out."""
@@ -184,14 +188,16 @@ class TrainingPoints:
         return sum(len(points) for _, points in self._counting(held=False))
 
     def point_set_hash(self) -> str:
-        """SHA-256 of what is learned from: image, place, class and weight of every point."""
+        """SHA-256 of what is learned from: image, place, class and weight of every point, and tags that teach."""
         digest = hashlib.sha256()
-        for image_id, points in self._counting(held=False):
+        for image_id, points in self._counting(held=False, with_tagged=True):
             for stored in points:
                 point = stored.point
                 digest.update(
                     f"{image_id} {point.row} {point.col} {point.class_id} {self._weight(stored)!r}\n".encode()
                 )
+            if image_id in self._absent:
+                digest.update(f"{image_id} without {self._absent[image_id]}\n".encode())
         return digest.hexdigest()
 
     def learned_from(self) -> list[LabelledPicture]:
@@ -265,20 +271,26 @@ class TrainingPoints:
     def _labelled(self, *, held: bool, random_only: bool = False) -> list[LabelledPicture]:
         return [
             self._picture(self._images[image_id], points)
-            for image_id, points in self._counting(held=held, random_only=random_only)
+            for image_id, points in self._counting(held=held, random_only=random_only, with_tagged=not held)
         ]
 
-    def _counting(self, *, held: bool, random_only: bool = False) -> Iterator[tuple[int, list[StoredPoint]]]:
-        """(image id, points of classes that take part) of the images learned from, or held out."""
-        for image_id in sorted(self._points):
+    def _counting(
+        self, *, held: bool, random_only: bool = False, with_tagged: bool = False
+    ) -> Iterator[tuple[int, list[StoredPoint]]]:
+        """(image id, points of classes that take part) of the images learned from, or held out.
+
+        `with_tagged`: also of images without points of which tags say what they do not contain.
+        """
+        for image_id in sorted(self._points.keys() | self._absent.keys()):
             points = [
                 stored
-                for stored in self._points[image_id]
+                for stored in self._points.get(image_id, ())
                 if stored.point.class_id in self._places and self._weight(stored) > 0
             ]
             if random_only:
                 points = [stored for stored in points if _is_random(stored)]
-            if (points or self._is_complete(image_id)) and (image_id in self._held) == held:
+            is_told = bool(points) or self._is_complete(image_id) or (with_tagged and image_id in self._absent)
+            if is_told and (image_id in self._held) == held:
                 yield image_id, points
 
     def _picture(self, image: ImageInfo, points: Sequence[StoredPoint]) -> LabelledPicture:
@@ -295,6 +307,7 @@ class TrainingPoints:
             np.array([self._weight(stored) for stored in points], np.float32),
             self._is_complete(image.id),
             image.hw,
+            self._absent.get(image.id, ()),
         )
 
     def _is_complete(self, _image_id: int) -> bool:
@@ -306,6 +319,17 @@ class TrainingPoints:
 
     def _read(self, image: ImageInfo, hw: tuple[int, int]) -> NDArray[np.uint8]:
         return self._pictures.picture(image.picture_id, hw, lambda: seen_picture(read_picture(self._lab, image), hw))
+
+    def _read_tagged(self) -> None:
+        """Read what tags say, and the images without points; one that looks like one held out is held out with it."""
+        absent = absent_places(self._lab, self._project_id, self._places)
+        wanted = absent.keys() if self._wanted is None else absent.keys() & self._wanted
+        new = sorted(wanted - self._images.keys())
+        with reading(self._lab.sessions) as session:
+            images = repository_images.images_by_ids(session, image_ids=new)
+        self._images |= {image.id: image for image in images}
+        self._absent = {image_id: absent[image_id] for image_id in sorted(wanted & self._images.keys())}
+        self._hold_out_alike([image.id for image in images])
 
     def _refresh(self) -> None:
         """Read the points of images where something changed."""
@@ -382,6 +406,23 @@ class TrainingPoints:
         classes = [np.array([stored.point.class_id for stored in self._points[image_id]], np.int64) for image_id in ids]
         rng = np.random.default_rng(self._spec.seed)
         return frozenset(ids[index] for index in held_out(groups, classes, share=self._spec.holdout, rng=rng))
+
+
+def absent_places(lab: Lab, project_id: int, places: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
+    """By image, the places of classes of which people or whole masks say that it does not contain them.
+
+    An image that is said to contain none of the classes is left out: each of its pixels is of some class.
+    """
+    from fcnlab.services.tags.reading import NO, tags_of
+
+    tags = tags_of(lab, project_id=project_id)
+    absent: dict[int, tuple[int, ...]] = {}
+    for image, row in zip(tags.images, tags.teaching, strict=True):
+        said = {class_id for class_id, answer in zip(tags.class_ids, row, strict=True) if answer == NO}
+        lacking = tuple(sorted(places[class_id] for class_id in said & places.keys()))
+        if lacking and len(lacking) < len(places):
+            absent[image.id] = lacking
+    return absent
 
 
 def _newest(points: Sequence[StoredPoint]) -> list[StoredPoint]:

@@ -23,6 +23,7 @@ from fcnlab.domain.network import (
 )
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import duration_in_words
+from fcnlab.domain.training import ABSENT_IN_WORDS
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing.comparisons import FCNS, TELLING, candidate, start_comparison, title_of
 from fcnlab.services.projects.projects import images
@@ -95,7 +96,7 @@ def form(engine: Engine, project: Project) -> None:
     project_images = images(engine.lab, project_id=project.id)
     labelled = [image for image in project_images if image.n_points or (is_counting and image.is_complete)]
     with st.expander("Images and more", icon=":material/tune:"):
-        image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
+        image_ids, shown_ids, has_instant, staged, seed, absent_weight = _more(labelled)
     if st.button("Compare", type="primary", icon=":material/compare_arrows:", disabled=not networks):
         try:
             spec = ComparisonSpec(
@@ -108,6 +109,7 @@ def form(engine: Engine, project: Project) -> None:
                 seed=int(seed),
                 working_side=int(side),
                 staged=staged,
+                absent_weight=float(absent_weight),
             )
             labeller = session.labeller() or "anonymous"
             with st.spinner("Choosing the images that nobody learns from"):
@@ -169,9 +171,9 @@ def _with_orders(project: Project, networks: list[NetworkSpec]) -> list[NetworkS
     return [replace(network, order=order) for network in networks for order in orders or [USUAL_ORDER]]
 
 
-def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int]:
+def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int, float]:
     """Ids of the images learned from and of those shown; whether the instant learner takes part, and FCNs are trained
-    coarse to fine; the seed."""
+    coarse to fine; the seed; the weight of absent tags."""
     names = {image.id: image.name for image in labelled}
     image_ids = st.multiselect(
         "Images", list(names), format_func=names.__getitem__, placeholder="All images with points"
@@ -192,7 +194,10 @@ def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bo
         help="Each begins as the coarser one before it, which takes a part of its time. It is measured at its own "
         "stage alone. Off: all of its time is its own.",
     )
-    return image_ids, shown_ids, has_instant, staged, seed
+    absent_weight = left.number_input(
+        "Weight of absent tags", 0.0, 100.0, 0.0, 0.1, format="%.1f", help=ABSENT_IN_WORDS
+    )
+    return image_ids, shown_ids, has_instant, staged, seed, absent_weight
 
 
 def _count(number: int, word: str) -> str:

@@ -19,7 +19,7 @@ from fcnlab.domain.network import (
     Order,
 )
 from fcnlab.domain.project import Project
-from fcnlab.domain.training import TrainingSpec
+from fcnlab.domain.training import ABSENT_IN_WORDS, TrainingSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models
 from fcnlab.services.training import trainings
@@ -270,6 +270,10 @@ def _learning(network: NetworkSpec, training: TrainingSpec) -> dict[str, Any]:
     if network.encoder != SCRATCH and not training.freeze_encoder:
         values["encoder_rate"] = right.slider(
             "Encoder learning-rate multiplier", 0.0, 1.0, DEFAULTS.encoder_rate, 0.05, help="It knows much already."
+        )
+    if not training.objective.is_counting:
+        values["absent_weight"] = st.number_input(
+            "Weight of absent tags", 0.0, 100.0, DEFAULTS.absent_weight, 0.1, format="%.1f", help=ABSENT_IN_WORDS
         )
     left, right = st.columns(2)
     balanced = left.toggle("Balance classes", value=True, help="Every class counts alike, however few its points.")
