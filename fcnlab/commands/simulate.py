@@ -109,9 +109,11 @@ def _grades_in_brief(grades: GradeScore | None) -> str:
 
 def _grades(folder: Path, text: str) -> tuple[int, ...]:
     """Class ids from `1,2,3`, or names in DATA/classes.txt, one a line from id 0 on. Raises InvalidSetting."""
-    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not text.strip():
+        return ()
+    parts = [part.strip() for part in text.split(",")]
     names_file = folder / "classes.txt"
-    names = names_file.read_text("utf-8").splitlines() if names_file.is_file() else []
+    names = names_file.read_text("utf-8", errors="replace").splitlines() if names_file.is_file() else []
     ids = {name.strip(): class_id for class_id, name in enumerate(names)}
     ids |= {part: int(part) for part in parts if part.isdecimal()}
     if unknown := [part for part in parts if part not in ids]:

@@ -145,9 +145,12 @@ def image_sample(_engine: Engine, image: ImageInfo) -> Sample:
 
 
 @st.cache_data(show_spinner="Testing the suggestions", max_entries=8)
-def tag_scores(_engine: Engine, project_id: int, revision: tuple[int, int]) -> ScoredTags:
-    """How good suggestions are at a revision of the tags of a project. Raises InvalidTag: too little was answered."""
-    del revision  # what is kept is kept by it
+def tag_scores(_engine: Engine, project_id: int, revision: tuple[int, int], encoding: str) -> ScoredTags:
+    """How good suggestions are at a revision of the tags of a project, by what an encoder sees of its images.
+
+    Raises InvalidTag: too little was answered.
+    """
+    del revision, encoding  # what is kept is kept by them
     return _engine.tags.scores(project_id)
 
 

@@ -23,6 +23,8 @@ def grades_of(project: Project) -> tuple[ClassLabel, ...]:
 def set_grades(lab: Lab, *, project_id: int, class_ids: Sequence[int], recolour: bool = True) -> Project:
     """Make classes grades, the lowest first, or none. Points and masks stay what they are.
 
+    Grades that are out of use keep their place above the one that they stood above, for when they are back.
+
     Args:
         lab: the installation.
         project_id: whose.
@@ -37,7 +39,9 @@ def set_grades(lab: Lab, *, project_id: int, class_ids: Sequence[int], recolour:
     with writing(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
         check_grades(project, wanted)
-        repository_projects.set_learner(session, project_id=project_id, learner=replace(project.learner, grades=wanted))
+        repository_projects.set_learner(
+            session, project_id=project_id, learner=replace(project.learner, grades=_with_resting(project, wanted))
+        )
         if recolour and wanted:
             for label in _recoloured(project.classes, wanted):
                 repository_projects.edit_class(session, project_id=project_id, label=label)
@@ -73,6 +77,16 @@ def check_grades(project: Project, class_ids: Sequence[int]) -> None:
     if unknown:
         names = ", ".join(f"{label.id} ({label.name})" for label in project.classes)
         raise InvalidClasses(f"class {min(unknown)} is not in use and can be no grade: the classes are {names}")
+
+
+def _with_resting(project: Project, wanted: Sequence[int]) -> tuple[int, ...]:
+    """The wanted grades, and between them those of the project that are out of use."""
+    grades, before = list(wanted), project.learner.grades
+    for place, class_id in enumerate(before if wanted else ()):
+        if class_id not in project.class_ids() and class_id not in grades:
+            below = [grades.index(lower) for lower in before[:place] if lower in grades]
+            grades.insert(max(below, default=-1) + 1, class_id)
+    return tuple(grades)
 
 
 def _recoloured(labels: Iterable[ClassLabel], grades: Sequence[int]) -> list[ClassLabel]:

@@ -58,6 +58,29 @@ def test_a_grade_out_of_use_is_none_and_is_one_again_when_it_comes_back(lab: Lab
     assert changed.learner.grades == (2, 3, 1)
 
 
+def test_a_grade_out_of_use_keeps_its_place_while_others_change(lab: Lab, project: Project) -> None:
+    set_grades(lab, project_id=project.id, class_ids=[0, 2, 3, 1])
+    projects.remove_class(lab, project_id=project.id, class_id=3)
+
+    assert set_grades(lab, project_id=project.id, class_ids=[2, 1]).learner.grades == (2, 3, 1)
+    assert set_grades(lab, project_id=project.id, class_ids=[1, 2]).learner.grades == (1, 2, 3)
+    assert set_grades(lab, project_id=project.id, class_ids=[]).learner.grades == ()
+
+
+def test_settings_that_others_changed_while_an_encoder_was_tried_stay(
+    lab: Lab, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*_: object, **__: object) -> None:
+        set_grades(lab, project_id=project.id, class_ids=[2, 3, 1])
+
+    monkeypatch.setattr("fcnlab.services.projects.encoders.check_change", meanwhile)
+    learner = replace(project.learner, scales=(1.0,))
+
+    stored = projects.set_learner(lab, project_id=project.id, learner=learner).learner
+
+    assert stored == replace(learner, grades=(2, 3, 1))
+
+
 @pytest.mark.parametrize(
     ("class_ids", "message"),
     [([1], "at least two"), ([1, 1], "twice"), ([1, 2, 9], "class 9 is not in use"), ([1, 2, 1], "named twice")],

@@ -93,7 +93,7 @@ def _scores(engine: Engine, project: Project, at_work: TagsAtWork) -> None:
         st.info(f"Too few answers to tell. What it takes: {missing_in_words(few)}.", icon=":material/info:")
         return
     try:
-        scored = session.tag_scores(engine, project.id, tags.revision)
+        scored = session.tag_scores(engine, project.id, tags.revision, repr(tags.project.learner))
     except InvalidTag as failure:
         st.info(escape_markdown(as_sentence(str(failure))), icon=":material/info:")
         return
