@@ -257,7 +257,8 @@ test("a project that is gone is not asked for any more, and that is said", async
   assert.deepEqual([said, n], [["This project was deleted"], 1]);
 });
 
-test("the page answers by keys once the image is seen, and says what labels and suggestions say", async () => {
+/** A page with an image that is seen. */
+function aPage(parts) {
   globalThis.fetch = () => new Promise(() => {});
   globalThis.ResizeObserver = class {
     observe() {}
@@ -268,13 +269,84 @@ test("the page answers by keys once the image is seen, and says what labels and 
       return new Promise(() => {});
     }
   };
-  const { tagging, log } = aTab({ images: [image(1, ["no", "yes", "from points", null], [null, null, null, 0.83])] });
+  const tab = aTab(parts);
   const root = new StubElement("div");
   root.box = { left: 0, top: 0, width: 900, height: 600 };
   globalThis.document.body.append(root);
-  const tagger = new Tagger(root, tagging, new Routes("/", "k"), () => {});
+  const tagger = new Tagger(root, tab.tagging, new Routes("/", "k"), () => {});
   after(() => tagger.stop());
+  tagger.draw = () => {};
+  tagger.isSeen = true;
   const press = (key) => globalThis.window.dispatchEvent(new StubEvent("keydown", { key, repeat: false, path: [globalThis.window] }));
+  return { ...tab, root, tagger, press };
+}
+
+test("a number being typed answers about the image that it was typed for, whatever the mouse does meanwhile", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const moves = {
+    next: ({ tagger }) => tagger.sheet.next.click(),
+    doubtful: ({ tagger }) => tagger.sheet.doubtful.click(),
+    address: ({ tagger }) => tagger.refresh(given({ start: 3 })),
+  };
+  for (const [name, move] of Object.entries(moves)) {
+    const page = aPage();
+    for (const key of ["g", "2"]) page.press(key);
+    move(page);
+    context.mock.timers.tick(900);
+
+    assert.notEqual(page.tagging.shown, 1, name);
+    assert.deepEqual(page.log.pending.map(({ image_id: id, payload }) => [id, payload.class]), [[1, CORAL]], name);
+    page.tagger.stop();
+  }
+});
+
+test("a number being typed is answered before the mouse answers, and its undo takes it back", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagger, tagging, press } = aPage();
+  for (const key of ["g", "2"]) press(key);
+  tagger.sheet.byClass.get(CORAL).choices.find(({ answer }) => answer === "no").tool.click();
+  context.mock.timers.tick(900);
+  assert.deepEqual(answers(tagging), [null, "no"]);
+
+  for (const key of ["g", "1"]) press(key);
+  tagger.sheet.undo.click();
+  context.mock.timers.tick(900);
+  assert.deepEqual(answers(tagging), [null, "no"]);
+});
+
+test("a page drawn anew with the same image and classes leaves a number being typed alone", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagger, tagging, press } = aPage();
+  for (const key of ["g", "0"]) press(key);
+  tagger.refresh(given());
+  press("2");
+
+  assert.deepEqual(answers(tagging), [null, "yes"]);
+});
+
+test("no news takes the image away of which a number is being typed", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagging, press } = aPage({ images: null });
+  for (const key of ["g", "2"]) press(key);
+  tagging.take(news([image(1), image(3)], { order: [3, 1] }), 0);
+  context.mock.timers.tick(900);
+
+  assert.deepEqual([tagging.shown, ...answers(tagging, 1)], [1, null, "yes"]);
+});
+
+test("a page that is left drops the number being typed", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagger, log, press } = aPage();
+  for (const key of ["g", "2"]) press(key);
+  tagger.stop();
+  context.mock.timers.tick(900);
+  tagger.keys.finish();
+
+  assert.equal(log.pending.length, 0);
+});
+
+test("the page answers by keys once the image is seen, and says what labels and suggestions say", async () => {
+  const { tagging, log, root, tagger, press } = aPage({ images: [image(1, ["no", "yes", "from points", null], [null, null, null, 0.83])] });
 
   assert.match(root.textContent, /Answered no, but points say yes/);
   assert.match(root.textContent, /83 %/);

@@ -73,12 +73,15 @@ export class Tagging {
 
   /** The page was drawn anew. @param {Given} given */
   refresh(given) {
-    const { images, start } = given;
-    const isOther = start !== this.given.start;
+    this.shown = this.shownBy(given);
     this.given = given;
-    if (isOther && start !== null && images.includes(start)) this.shown = start;
-    if (this.shown === null || !images.includes(this.shown)) this.shown = images[0] ?? null;
     this.onChange();
+  }
+
+  /** The image that is shown once the page is drawn anew. @param {Given} given @returns {number | null} */
+  shownBy({ images, start }) {
+    if (start !== null && start !== this.given.start && images.includes(start)) return start;
+    return this.shown !== null && images.includes(this.shown) ? this.shown : (images[0] ?? null);
   }
 
   /** The image shown, as far as it is known. */
