@@ -160,8 +160,90 @@ test("what is refused is said and forgotten", async () => {
   await settled();
   await server.answer([{ image: 1, class: SAND, reason: "The image was deleted" }]);
 
-  assert.equal(tagging.problem, "The image was deleted");
+  assert.equal(tagging.refusal, "1.jpg: The image was deleted");
   assert.deepEqual([answers(tagging), log.pending.length], [[null, null], 0]);
+  tagging.go(1);
+  assert.equal(tagging.refusal, "");
+});
+
+const conditions = (batch) => batch.log.map(({ payload }) => ("before" in payload ? [payload.answer, payload.before] : [payload.answer]));
+const MEANWHILE = "Another answer was given meanwhile: 'sand' is not there, says Bob";
+
+test("acceptances, undo and redo say which answer they are meant for; answers by key and mouse do not", async () => {
+  const { tagging, server } = aTab({ images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  tagging.undo();
+  tagging.redo();
+  tagging.cycle(SAND);
+  tagging.undo();
+  tagging.redo();
+  tagging.set(SAND, null);
+  await settled();
+
+  assert.deepEqual(conditions(server.sent[0]), [["yes", null], [null, "yes"], ["yes", null], ["no"], ["yes", "no"], ["no", "yes"], [null]]);
+});
+
+test("an acceptance that came late gives way to the answer of somebody else, is said, and cannot be undone", async () => {
+  const { tagging, server } = aTab({ images: [image(1, [null, null, null, 0.9], [null, null, null, 0.2]), image(2)] });
+  let asked = 0;
+  tagging.onStored = () => (asked += 1);
+  tagging.accept();
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: MEANWHILE }]);
+  assert.deepEqual([tagging.refusal, asked], [`1.jpg: ${MEANWHILE}`, 1]);
+  tagging.take(news([image(1, ["no", null, null, null], ["no", null, null, null])]), tagging.heard);
+  assert.deepEqual(answers(tagging), ["no", "no"]);
+
+  tagging.undo();
+  await settled();
+
+  assert.deepEqual(values(server.sent[1]), [[1, CORAL, null]]);
+  assert.deepEqual(answers(tagging), ["no", null]);
+});
+
+test("what somebody else answered since, as far as it is told, is neither undone nor done again", async () => {
+  for (const back of [false, true]) {
+    const { tagging, server, log } = aTab({ images: [image(1, [null, null, null, 0.9], [null, null, null, 0.9]), image(2)] });
+    tagging.accept();
+    if (back) tagging.undo();
+    await settled();
+    await server.answer();
+    tagging.go(1);
+    tagging.take(news([image(1, ["no", null, null, null], [back ? null : "yes", null, null, null])]), tagging.heard);
+
+    if (back) tagging.redo();
+    else tagging.undo();
+
+    assert.deepEqual([tagging.shown, ...answers(tagging, 1)], [1, "no", back ? "yes" : null]);
+    assert.equal(tagging.refusal, "1.jpg: Somebody else answered meanwhile about 'sand', and that stays");
+    assert.deepEqual(log.pending.map(({ payload }) => payload.class), [CORAL]);
+    if (back) tagging.undo();
+    else tagging.redo();
+    assert.deepEqual(answers(tagging), ["no", back ? null : "yes"], "the rest of the step goes back and forth");
+  }
+});
+
+test("an answer by key that followed a refused one is stored and stays", async () => {
+  const { tagging, server } = aTab({ images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  tagging.cycle(SAND);
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: MEANWHILE }]);
+
+  assert.deepEqual(answers(tagging), ["no", null]);
+});
+
+test("an answer that is not stored keeps its condition over a reload", async () => {
+  const server = new Server();
+  server.isReachable = false;
+  const { tagging, memory } = aTab({ server, images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  await settled();
+
+  const again = aTab({ memory, images: null });
+  await settled();
+
+  assert.deepEqual(conditions(again.server.sent[0]), [["yes", null]]);
 });
 
 test("begins with the image most in doubt, and goes on to the next; those that were passed come last", () => {
@@ -359,4 +441,13 @@ test("the page answers by keys once the image is seen, and says what labels and 
 
   assert.deepEqual(answers(tagging), ["no", "yes"]);
   assert.match(root.textContent, /Saving 1 answer/);
+});
+
+test("the page says that somebody else answered meanwhile", async () => {
+  const { tagging, server, root } = aPage({ images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: MEANWHILE }]);
+
+  assert.match(root.textContent, /1\.jpg: Another answer was given meanwhile/);
 });

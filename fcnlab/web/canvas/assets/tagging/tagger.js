@@ -83,7 +83,7 @@ export class Tagger {
     sheet.undo.disabled = tagging.done.length === 0;
     sheet.redo.disabled = tagging.undone.length === 0;
     sheet.doubtful.disabled = tagging.following(1).length === 0;
-    sheet.setProblem(tagging.problem);
+    sheet.setProblem(tagging.problem || tagging.refusal);
     if (shown !== null) this.onShown(shown);
     this.#saving();
     const wanted = tagging.wanted.join();
