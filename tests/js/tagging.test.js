@@ -160,8 +160,90 @@ test("what is refused is said and forgotten", async () => {
   await settled();
   await server.answer([{ image: 1, class: SAND, reason: "The image was deleted" }]);
 
-  assert.equal(tagging.problem, "The image was deleted");
+  assert.equal(tagging.refusal, "1.jpg: The image was deleted");
   assert.deepEqual([answers(tagging), log.pending.length], [[null, null], 0]);
+  tagging.go(1);
+  assert.equal(tagging.refusal, "");
+});
+
+const conditions = (batch) => batch.log.map(({ payload }) => ("before" in payload ? [payload.answer, payload.before] : [payload.answer]));
+const MEANWHILE = "Another answer was given meanwhile: 'sand' is not there, says Bob";
+
+test("acceptances, undo and redo say which answer they are meant for; answers by key and mouse do not", async () => {
+  const { tagging, server } = aTab({ images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  tagging.undo();
+  tagging.redo();
+  tagging.cycle(SAND);
+  tagging.undo();
+  tagging.redo();
+  tagging.set(SAND, null);
+  await settled();
+
+  assert.deepEqual(conditions(server.sent[0]), [["yes", null], [null, "yes"], ["yes", null], ["no"], ["yes", "no"], ["no", "yes"], [null]]);
+});
+
+test("an acceptance that came late gives way to the answer of somebody else, is said, and cannot be undone", async () => {
+  const { tagging, server } = aTab({ images: [image(1, [null, null, null, 0.9], [null, null, null, 0.2]), image(2)] });
+  let asked = 0;
+  tagging.onStored = () => (asked += 1);
+  tagging.accept();
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: MEANWHILE }]);
+  assert.deepEqual([tagging.refusal, asked], [`1.jpg: ${MEANWHILE}`, 1]);
+  tagging.take(news([image(1, ["no", null, null, null], ["no", null, null, null])]), tagging.heard);
+  assert.deepEqual(answers(tagging), ["no", "no"]);
+
+  tagging.undo();
+  await settled();
+
+  assert.deepEqual(values(server.sent[1]), [[1, CORAL, null]]);
+  assert.deepEqual(answers(tagging), ["no", null]);
+});
+
+test("what somebody else answered since, as far as it is told, is neither undone nor done again", async () => {
+  for (const back of [false, true]) {
+    const { tagging, server, log } = aTab({ images: [image(1, [null, null, null, 0.9], [null, null, null, 0.9]), image(2)] });
+    tagging.accept();
+    if (back) tagging.undo();
+    await settled();
+    await server.answer();
+    tagging.go(1);
+    tagging.take(news([image(1, ["no", null, null, null], [back ? null : "yes", null, null, null])]), tagging.heard);
+
+    if (back) tagging.redo();
+    else tagging.undo();
+
+    assert.deepEqual([tagging.shown, ...answers(tagging, 1)], [1, "no", back ? "yes" : null]);
+    assert.equal(tagging.refusal, "1.jpg: Somebody else answered meanwhile about 'sand', and that stays");
+    assert.deepEqual(log.pending.map(({ payload }) => payload.class), [CORAL]);
+    if (back) tagging.undo();
+    else tagging.redo();
+    assert.deepEqual(answers(tagging), ["no", back ? null : "yes"], "the rest of the step goes back and forth");
+  }
+});
+
+test("an answer by key that followed a refused one is stored and stays", async () => {
+  const { tagging, server } = aTab({ images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  tagging.cycle(SAND);
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: MEANWHILE }]);
+
+  assert.deepEqual(answers(tagging), ["no", null]);
+});
+
+test("an answer that is not stored keeps its condition over a reload", async () => {
+  const server = new Server();
+  server.isReachable = false;
+  const { tagging, memory } = aTab({ server, images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  await settled();
+
+  const again = aTab({ memory, images: null });
+  await settled();
+
+  assert.deepEqual(conditions(again.server.sent[0]), [["yes", null]]);
 });
 
 test("begins with the image most in doubt, and goes on to the next; those that were passed come last", () => {
@@ -257,7 +339,8 @@ test("a project that is gone is not asked for any more, and that is said", async
   assert.deepEqual([said, n], [["This project was deleted"], 1]);
 });
 
-test("the page answers by keys once the image is seen, and says what labels and suggestions say", async () => {
+/** A page with an image that is seen. */
+function aPage(parts) {
   globalThis.fetch = () => new Promise(() => {});
   globalThis.ResizeObserver = class {
     observe() {}
@@ -268,13 +351,84 @@ test("the page answers by keys once the image is seen, and says what labels and 
       return new Promise(() => {});
     }
   };
-  const { tagging, log } = aTab({ images: [image(1, ["no", "yes", "from points", null], [null, null, null, 0.83])] });
+  const tab = aTab(parts);
   const root = new StubElement("div");
   root.box = { left: 0, top: 0, width: 900, height: 600 };
   globalThis.document.body.append(root);
-  const tagger = new Tagger(root, tagging, new Routes("/", "k"), () => {});
+  const tagger = new Tagger(root, tab.tagging, new Routes("/", "k"), () => {});
   after(() => tagger.stop());
+  tagger.draw = () => {};
+  tagger.isSeen = true;
   const press = (key) => globalThis.window.dispatchEvent(new StubEvent("keydown", { key, repeat: false, path: [globalThis.window] }));
+  return { ...tab, root, tagger, press };
+}
+
+test("a number being typed answers about the image that it was typed for, whatever the mouse does meanwhile", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const moves = {
+    next: ({ tagger }) => tagger.sheet.next.click(),
+    doubtful: ({ tagger }) => tagger.sheet.doubtful.click(),
+    address: ({ tagger }) => tagger.refresh(given({ start: 3 })),
+  };
+  for (const [name, move] of Object.entries(moves)) {
+    const page = aPage();
+    for (const key of ["g", "2"]) page.press(key);
+    move(page);
+    context.mock.timers.tick(900);
+
+    assert.notEqual(page.tagging.shown, 1, name);
+    assert.deepEqual(page.log.pending.map(({ image_id: id, payload }) => [id, payload.class]), [[1, CORAL]], name);
+    page.tagger.stop();
+  }
+});
+
+test("a number being typed is answered before the mouse answers, and its undo takes it back", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagger, tagging, press } = aPage();
+  for (const key of ["g", "2"]) press(key);
+  tagger.sheet.byClass.get(CORAL).choices.find(({ answer }) => answer === "no").tool.click();
+  context.mock.timers.tick(900);
+  assert.deepEqual(answers(tagging), [null, "no"]);
+
+  for (const key of ["g", "1"]) press(key);
+  tagger.sheet.undo.click();
+  context.mock.timers.tick(900);
+  assert.deepEqual(answers(tagging), [null, "no"]);
+});
+
+test("a page drawn anew with the same image and classes leaves a number being typed alone", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagger, tagging, press } = aPage();
+  for (const key of ["g", "0"]) press(key);
+  tagger.refresh(given());
+  press("2");
+
+  assert.deepEqual(answers(tagging), [null, "yes"]);
+});
+
+test("no news takes the image away of which a number is being typed", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagging, press } = aPage({ images: null });
+  for (const key of ["g", "2"]) press(key);
+  tagging.take(news([image(1), image(3)], { order: [3, 1] }), 0);
+  context.mock.timers.tick(900);
+
+  assert.deepEqual([tagging.shown, ...answers(tagging, 1)], [1, null, "yes"]);
+});
+
+test("a page that is left drops the number being typed", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { tagger, log, press } = aPage();
+  for (const key of ["g", "2"]) press(key);
+  tagger.stop();
+  context.mock.timers.tick(900);
+  tagger.keys.finish();
+
+  assert.equal(log.pending.length, 0);
+});
+
+test("the page answers by keys once the image is seen, and says what labels and suggestions say", async () => {
+  const { tagging, log, root, tagger, press } = aPage({ images: [image(1, ["no", "yes", "from points", null], [null, null, null, 0.83])] });
 
   assert.match(root.textContent, /Answered no, but points say yes/);
   assert.match(root.textContent, /83 %/);
@@ -287,4 +441,13 @@ test("the page answers by keys once the image is seen, and says what labels and 
 
   assert.deepEqual(answers(tagging), ["no", "yes"]);
   assert.match(root.textContent, /Saving 1 answer/);
+});
+
+test("the page says that somebody else answered meanwhile", async () => {
+  const { tagging, server, root } = aPage({ images: [image(1, [null, null, null, 0.9])] });
+  tagging.accept();
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: MEANWHILE }]);
+
+  assert.match(root.textContent, /1\.jpg: Another answer was given meanwhile/);
 });

@@ -24,7 +24,7 @@ export default mounting({
     tagging.refresh(data);
     return new Tagger(root, tagging, routes, (imageId) => remember(name, imageId, mount.data.start));
   },
-  update: (tagger, { data }) => tagger.tagging.refresh(data),
+  update: (tagger, { data }) => tagger.refresh(data),
 });
 
 /** @param {Mount} mount @param {import("./protocol/log.js").EventLog} log @param {Routes} routes */

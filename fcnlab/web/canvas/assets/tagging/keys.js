@@ -73,8 +73,15 @@ export class KeyReader {
     return true;
   }
 
+  /** The number being typed ends here; after `g` alone one is still awaited. */
+  finish() {
+    if (this.digits) this.#choose();
+  }
+
+  /** The number being typed is dropped. */
   stop() {
     clearTimeout(this.timer);
+    this.digits = null;
   }
 
   /** @param {string} digits */

@@ -34,12 +34,15 @@ export class Tagger {
     /** The images of which news was asked last. */
     this.asked = "";
     this.sheet = new Sheet(root, {
-      onSet: (classId, answer) => this.isSeen && tagging.set(classId, answer),
+      onSet: (classId, answer) => {
+        this.keys.finish();
+        if (this.isSeen) tagging.set(classId, answer);
+      },
       onAccept: () => this.#act({ type: "accept" }),
       onDoubtful: () => this.#act({ type: "doubtful" }),
-      onGo: (step) => tagging.go(step),
-      onUndo: () => tagging.undo(),
-      onRedo: () => tagging.redo(),
+      onGo: (step) => this.#act({ type: step === 1 ? "next" : "previous" }),
+      onUndo: () => this.#act({ type: "undo" }),
+      onRedo: () => this.#act({ type: "redo" }),
     });
     this.follower = new NewsFollower({
       address: () => routes.tagNews({ ids: tagging.wanted, besides: tagging.passed }),
@@ -52,6 +55,14 @@ export class Tagger {
     tagging.onChange = () => this.update();
     tagging.onStored = () => this.follower.ask();
     this.update();
+  }
+
+  /** The page was drawn anew: a number being typed is of the image and the classes before. @param {import("./tagging.js").Given} given */
+  refresh(given) {
+    const { tagging } = this;
+    const isOther = tagging.shownBy(given) !== tagging.shown || JSON.stringify(given.classes) !== JSON.stringify(tagging.given.classes);
+    if (isOther) this.keys.finish();
+    tagging.refresh(given);
   }
 
   /** Something was answered, stored or told, or another image is shown. */
@@ -72,7 +83,7 @@ export class Tagger {
     sheet.undo.disabled = tagging.done.length === 0;
     sheet.redo.disabled = tagging.undone.length === 0;
     sheet.doubtful.disabled = tagging.following(1).length === 0;
-    sheet.setProblem(tagging.problem);
+    sheet.setProblem(tagging.problem || tagging.refusal);
     if (shown !== null) this.onShown(shown);
     this.#saving();
     const wanted = tagging.wanted.join();
@@ -142,12 +153,15 @@ export class Tagger {
     const target = /** @type {any} */ (event.composedPath()[0]);
     if (event.defaultPrevented || event.repeat || belongsTo(target, event.key)) return;
     if (this.root.getClientRects().length === 0 || document.querySelector('[role="dialog"]')) return;
-    if (this.keys.read(event)) event.preventDefault();
+    if (!this.keys.read(event)) return;
+    event.preventDefault();
+    this.tagging.isFree = false; // a number may be typed of the image shown
   }
 
   /** @param {import("./keys.js").Action} action */
   #act(action) {
     const { tagging } = this;
+    this.keys.finish();
     if (action.type === "cycle" || action.type === "no") {
       const label = tagging.given.classes[action.place];
       if (!label || !this.isSeen) return;

@@ -2,6 +2,7 @@
 import { Sender } from "../protocol/sender.js";
 
 /** @typedef {import("../protocol/log.js").EventLog} EventLog */
+/** @typedef {import("../types.js").LabelEvent} LabelEvent */
 /** @typedef {"yes" | "no" | null} Answer null: nobody said */
 /** @typedef {{acknowledged: {client_id: string, seq: number}, refused: {image: number, class: number, reason: string}[]}} Stored */
 /** @typedef {[classId: number, answer: Answer, labelled: Answer, labelledBy: string | null, probability: number | null]} Said */
@@ -48,6 +49,8 @@ export class Tagging {
     this.onStored = () => {};
     /** Why nothing is stored, in words of the server. */
     this.problem = "";
+    /** Which answer gave way to one of somebody else, or could not be stored; until another image is shown. */
+    this.refusal = "";
     /** What the server told of images. @type {Map<number, TaggedImage>} */
     this.told = new Map();
     /** What was answered here and the server may not tell yet. @type {Map<string, {answer: Answer, seq: number}>} */
@@ -73,12 +76,15 @@ export class Tagging {
 
   /** The page was drawn anew. @param {Given} given */
   refresh(given) {
-    const { images, start } = given;
-    const isOther = start !== this.given.start;
+    this.shown = this.shownBy(given);
     this.given = given;
-    if (isOther && start !== null && images.includes(start)) this.shown = start;
-    if (this.shown === null || !images.includes(this.shown)) this.shown = images[0] ?? null;
     this.onChange();
+  }
+
+  /** The image that is shown once the page is drawn anew. @param {Given} given @returns {number | null} */
+  shownBy({ images, start }) {
+    if (start !== null && start !== this.given.start && images.includes(start)) return start;
+    return this.shown !== null && images.includes(this.shown) ? this.shown : (images[0] ?? null);
   }
 
   /** The image shown, as far as it is known. */
@@ -131,27 +137,20 @@ export class Tagging {
     this.set(classId, answer === null ? "yes" : answer === "yes" ? "no" : null);
   }
 
-  /** Answer the unknown classes of the image shown as suggested. */
+  /** Answer the unknown classes of the image shown as suggested, where nobody else answers meanwhile. */
   accept() {
-    this.#do(this.suggested);
+    this.#do(this.suggested, true);
   }
 
+  /** Take back the last step, except where somebody else answered since. */
   undo() {
     const step = this.done.pop();
-    if (!step) return;
-    this.undone.push(step);
-    this.#show(step[0].image);
-    for (const change of step) this.#store(change, change.before);
-    this.onChange();
+    if (step) this.#again(step, this.undone, "after", "before");
   }
 
   redo() {
     const step = this.undone.pop();
-    if (!step) return;
-    this.done.push(step);
-    this.#show(step[0].image);
-    for (const change of step) this.#store(change, change.after);
-    this.onChange();
+    if (step) this.#again(step, this.done, "before", "after");
   }
 
   /** To the image that is most in doubt, or else the next one of which something is unknown. */
@@ -217,11 +216,16 @@ export class Tagging {
   /** @param {number} imageId */
   #show(imageId) {
     this.isFree = false;
+    if (imageId !== this.shown) this.refusal = "";
     this.shown = imageId;
   }
 
-  /** One step of the image shown. @param {{class: number, answer: Answer}[]} answers */
-  #do(answers) {
+  /**
+   * One step of the image shown.
+   * @param {{class: number, answer: Answer}[]} answers
+   * @param {boolean} [isConditional] refused where the answer is not the one seen here; else the last one wins
+   */
+  #do(answers, isConditional = false) {
     const { image } = this;
     if (!image) return;
     const step = answers
@@ -231,29 +235,79 @@ export class Tagging {
     this.done.push(step);
     this.undone = [];
     this.isFree = false;
-    for (const change of step) this.#store(change, change.after);
+    for (const change of step) this.#store(change, change.after, isConditional ? { before: change.before } : {});
     this.onChange();
   }
 
-  /** @param {Change} change @param {Answer} answer */
-  #store({ image, class: classId }, answer) {
-    const { seq } = this.log.append("tag", image, { class: classId, answer });
+  /**
+   * Undo or redo a step where its tags are as it left them.
+   * @param {Change[]} step
+   * @param {Change[][]} taken where it can be taken from the next time
+   * @param {"before" | "after"} from
+   * @param {"before" | "after"} to
+   */
+  #again(step, taken, from, to) {
+    const { image: imageId } = step[0];
+    this.#show(imageId);
+    const others = step.filter((change) => this.#isOther(change, change[from]));
+    const rest = step.filter((change) => !others.includes(change));
+    if (rest.length) taken.push(rest);
+    for (const change of rest) this.#store(change, change[to], { before: change[from] });
+    for (const change of others) this.#forgetSteps(change);
+    const names = this.given.classes.filter(([id]) => others.some((change) => change.class === id)).map(([, name]) => `'${name}'`);
+    if (names.length) this.#say(imageId, `Somebody else answered meanwhile about ${names.join(", ")}, and that stays`);
+    this.onChange();
+  }
+
+  /** Whether a class, if it is still there, has another answer. @param {Change} change @param {Answer} answer */
+  #isOther({ image, class: classId }, answer) {
+    return this.given.classes.some(([id]) => id === classId) && this.tagOf(image, classId).answer !== answer;
+  }
+
+  /** @param {number} imageId @param {string} words */
+  #say(imageId, words) {
+    const name = this.told.get(imageId)?.name;
+    this.refusal = name ? `${name}: ${words}` : words;
+  }
+
+  /** What is another one's answer by now is not undone. @param {{image: number, class: number}} tag */
+  #forgetSteps(tag) {
+    const without = (/** @type {Change[][]} */ steps) =>
+      steps.map((step) => step.filter((change) => change.image !== tag.image || change.class !== tag.class)).filter((step) => step.length);
+    this.done = without(this.done);
+    this.undone = without(this.undone);
+  }
+
+  /** @param {Change} change @param {Answer} answer @param {{before?: Answer}} condition */
+  #store({ image, class: classId }, answer, condition) {
+    const { seq } = this.log.append("tag", image, { class: classId, answer, ...condition });
     this.answered.set(nameOf(image, classId), { answer, seq });
     this.sender.grew();
   }
 
   /** @param {Stored} stored */
   #acknowledged({ acknowledged, refused }) {
+    const sent = this.log.pending.filter(({ seq }) => seq <= acknowledged.seq);
     const nGone = this.log.acknowledge(acknowledged);
-    this.problem = refused.length ? refused[refused.length - 1].reason : "";
-    for (const { image, class: classId } of refused) {
-      const name = nameOf(image, classId);
-      if ((this.answered.get(name)?.seq ?? Infinity) <= acknowledged.seq) this.answered.delete(name);
+    this.problem = "";
+    for (const tag of refused) {
+      const name = nameOf(tag.image, tag.class);
+      if (!isStoredLast(name, sent, refused) && (this.answered.get(name)?.seq ?? Infinity) <= acknowledged.seq) this.answered.delete(name);
+      this.#forgetSteps(tag);
     }
+    const last = refused[refused.length - 1];
+    if (last) this.#say(last.image, refused.length > 1 ? `${last.reason} (and ${refused.length - 1} more)` : last.reason);
     this.sender.answered(nGone);
     this.onChange();
     if (nGone) this.onStored();
   }
+}
+
+/** Whether the last answer about a tag needs nothing and won, though one before it was refused. @param {string} name @param {LabelEvent[]} sent @param {Stored["refused"]} refused */
+function isStoredLast(name, sent, refused) {
+  const about = sent.filter(({ image_id, payload }) => nameOf(image_id, payload.class) === name);
+  const isConditional = "before" in (about[about.length - 1]?.payload ?? {});
+  return !isConditional && refused.filter((tag) => nameOf(tag.image, tag.class) === name).length < about.length;
 }
 
 /** @param {number} probability @returns {Answer} */
