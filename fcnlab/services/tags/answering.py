@@ -17,6 +17,7 @@ from fcnlab.validation import clean_name
 GONE = "this project was deleted: choose another one"
 NO_IMAGE = "the image was deleted"
 NO_CLASS = "the class was removed"
+CHANGED = "answers changed since they were looked at: look at them again; nothing was stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,29 @@ class StoredChanges:
     before: tuple[TagChange, ...]
 
 
-def set_tags(lab: Lab, changes: Sequence[TagChange], *, project_id: int, labeller: str) -> TagsSet:
+def set_tags(
+    lab: Lab,
+    changes: Sequence[TagChange],
+    *,
+    project_id: int,
+    labeller: str,
+    expected: Collection[TagChange] | None = None,
+) -> TagsSet:
     """Store answers, all or none; of several about one tag the last counts. They may come twice.
 
     Who answered last is stored, also where the answer is what it was.
 
+    Args:
+        lab: the installation.
+        changes: the answers.
+        project_id: whose images and classes they are about.
+        labeller: who answers.
+        expected: what `TagsSet.before` must be: the answers that somebody looked at before; None: whatever they are.
+
     Raises:
         UnknownProject: no such project.
         UnknownImage: an image is none of the project's.
-        InvalidTag: a class is none that the project uses.
+        InvalidTag: a class is none that the project uses, or answers are other ones than expected.
         InvalidName: a name of the labeller that cannot be shown.
     """
     who = clean_name(labeller)
@@ -88,9 +103,12 @@ def set_tags(lab: Lab, changes: Sequence[TagChange], *, project_id: int, labelle
                 raise UnknownImage(f"there is no image {change.image_id} in this project; it may have been deleted")
             if change.class_id not in class_ids:
                 raise InvalidTag(f"there is no class {change.class_id} in this project; it may have been removed")
-        return TagsSet(
-            repository_tags.record_tags(session, project_id=project_id, changes=changes, labeller=who, now=lab.clock())
+        before = repository_tags.record_tags(
+            session, project_id=project_id, changes=changes, labeller=who, now=lab.clock()
         )
+        if expected is not None and set(before) != set(expected):
+            raise InvalidTag(CHANGED)
+        return TagsSet(before)
 
 
 def set_tag(

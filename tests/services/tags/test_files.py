@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.domain.tags import TagChange
+from fcnlab.domain.tags import TagAnswer, TagChange
 from fcnlab.errors import ExportFailed, InvalidTag
 from fcnlab.lab import Lab
 from fcnlab.services.projects import projects
@@ -111,6 +111,26 @@ def test_other_answers_are_told_and_kept_until_overwriting_is_asked_for(bench: T
     import_tags(bench.lab, path, project_id=bench.project_id, labeller="bob", overwrite=True)
 
     assert (bench.state(0, CELL).answer, bench.state(0, CELL).labeller) == (N, "bob")
+
+
+@pytest.mark.parametrize("meanwhile", [Y, N])
+def test_what_changed_since_a_table_was_looked_through_is_not_overwritten(
+    bench: TagBench, tmp_path: Path, meanwhile: TagAnswer
+) -> None:
+    path = table(bench, tmp_path, "image,cell", "00000.png,no", "00003.png,yes")
+    shown = plan_import(bench.lab, path, project_id=bench.project_id)
+    bench.say({(3, CELL): meanwhile}, who="carl")
+
+    with pytest.raises(InvalidTag, match="answers changed since"):
+        import_tags(bench.lab, path, project_id=bench.project_id, labeller="bob", overwrite=True, shown=shown)
+    with pytest.raises(InvalidTag, match="answers changed since"):
+        set_tags(bench.lab, shown.changes, project_id=bench.project_id, labeller="bob", expected=shown.before)
+    assert (bench.state(0, CELL).answer, bench.state(3, CELL).answer) == (Y, meanwhile)
+    assert (bench.state(0, CELL).labeller, bench.state(3, CELL).labeller) == ("ann", "carl")
+
+    again = plan_import(bench.lab, path, project_id=bench.project_id)
+    import_tags(bench.lab, path, project_id=bench.project_id, labeller="bob", overwrite=True, shown=again)
+    assert (bench.state(0, CELL).answer, bench.state(3, CELL).answer) == (N, Y)
 
 
 def test_whatever_is_wrong_is_told_with_its_line_and_nothing_is_stored(bench: TagBench, tmp_path: Path) -> None:
