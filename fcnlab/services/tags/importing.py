@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fcnlab.domain.project import ClassLabel
 from fcnlab.domain.tags import TagAnswer, TagChange
-from fcnlab.errors import ImportRefused, InvalidTag
+from fcnlab.errors import InvalidTag
 from fcnlab.lab import Lab
-from fcnlab.services.labels.label_names import ImageNames
 from fcnlab.services.tags.answering import CHANGED, set_tags
 from fcnlab.services.tags.reading import ANSWERS, CODES, UNKNOWN, ProjectTags, tags_of
 from fcnlab.storage.formats.tables.table import TableLine
@@ -80,16 +79,16 @@ def plan_import(lab: Lab, file: Path, *, project_id: int) -> TagImportPlan:
     headings, lines = read_tags_csv(file)
     problems: list[str] = []
     classes = _classes_of(headings, tags, problems)
-    names = ImageNames((image.name, image.id, image.hw) for image in tags.images)
-    by_name = {image.name: image.id for image in tags.images}
+    image_ids = _ids_by_name(tags)
     seen: dict[int, int] = {}
     plan = _Plan(tags)
     for line in lines:
         name = line.values[IMAGE].strip()
-        try:
-            image_id = by_name[name] if name in by_name else names.find(name).id
-        except ImportRefused as refusal:
-            problems.append(f"line {line.line}: image {name!r}: {refusal}")
+        image_id = image_ids.get(name)
+        if image_id is None:
+            problems.append(
+                f"line {line.line}: the project has no image {name!r}, or several: write its name as in the project"
+            )
             continue
         if image_id in seen:
             problems.append(f"line {line.line}: image {name!r} stands on line {seen[image_id]} already")
@@ -181,6 +180,15 @@ class _Plan:
         else:
             assert said.answer is not None
             self.contradicting.append(Disagreement(line, name, label.name, said.answer, answer, said.labeller))
+
+
+def _ids_by_name(tags: ProjectTags) -> dict[str, int]:
+    """The image of each name, and of each file name that only one image has; a name that is nearly one is none."""
+    by_file: dict[str, list[int]] = {}
+    for image in tags.images:
+        by_file.setdefault(PurePosixPath(image.name).name, []).append(image.id)
+    unique = {name: image_ids[0] for name, image_ids in by_file.items() if len(image_ids) == 1}
+    return unique | {image.name: image.id for image in tags.images}
 
 
 def _classes_of(headings: Sequence[str], tags: ProjectTags, problems: list[str]) -> dict[str, ClassLabel]:

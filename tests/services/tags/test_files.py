@@ -14,13 +14,14 @@ import pytest
 from fcnlab.domain.tags import TagAnswer, TagChange
 from fcnlab.errors import ExportFailed, InvalidTag
 from fcnlab.lab import Lab
+from fcnlab.services.images.importing import import_files
 from fcnlab.services.projects import projects
 from fcnlab.services.tags.answering import set_tags
 from fcnlab.services.tags.exporting import tag_files, write_tag_files
 from fcnlab.services.tags.importing import import_tags, plan_import
 from fcnlab.services.tags.reading import tags_of
 from fcnlab.storage.formats.tags.registry import tag_formats
-from tests.support.tag_bench import CELL, GROUND, N, TagBench, Y
+from tests.support.tag_bench import CELL, GROUND, N, PhotoSite, TagBench, Y, photo
 
 
 @pytest.fixture
@@ -152,6 +153,28 @@ def test_whatever_is_wrong_is_told_with_its_line_and_nothing_is_stored(bench: Ta
     assert "'fish'" in plan.problems[0]
     assert "nowhere.png" in plan.problems[1]
     assert bench.state(3, CELL).answer is None
+
+
+def test_images_are_meant_by_their_name_or_by_a_file_name_that_one_of_them_has(lab: Lab, tmp_path: Path) -> None:
+    site = PhotoSite(lab, n_images=0, said=0)
+    names = ("a.png", "north/b.png", "north/c.png", "south/c.png")
+    files = [(name, photo(seed, bar=False)) for seed, name in enumerate(names)]
+    images = [step.image_id for step in import_files(lab, files, project_id=site.project.id)]
+
+    def planned(name: str) -> tuple[list[int], tuple[str, ...]]:
+        path = tmp_path / "tags.csv"
+        path.write_text(f"image,bar\n{name},yes\n", encoding="utf-8")
+        plan = plan_import(lab, path, project_id=site.project.id)
+        return [change.image_id for change in plan.changes], plan.problems
+
+    meant = {"a.png": 0, "north/b.png": 1, "b.png": 1, "north/c.png": 2, "south/c.png": 3}
+    for name, number in meant.items():
+        assert planned(name) == ([images[number]], ())
+    for name in ("a", "a.jpg", "A.png", "a_mask.png", "b", "south/b.png", "c.png", "north/a.png"):
+        changed, (problem,) = planned(name)
+        assert changed == []
+        assert problem.startswith("line 2: ")
+        assert repr(name) in problem
 
 
 @pytest.mark.parametrize("text", ["", "name,cell\na,yes\n", "image;cell\na;yes\n", "image,cell\n", "image,cell\na\n"])
