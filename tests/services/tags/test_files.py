@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fcnlab.domain.tags import TagAnswer, TagChange
@@ -20,6 +21,7 @@ from fcnlab.services.tags.answering import set_tags
 from fcnlab.services.tags.exporting import tag_files, write_tag_files
 from fcnlab.services.tags.importing import import_tags, plan_import
 from fcnlab.services.tags.reading import tags_of
+from fcnlab.services.tags.suggestions import TagSuggestions
 from fcnlab.storage.formats.tags.registry import tag_formats
 from tests.support.tag_bench import CELL, GROUND, N, PhotoSite, TagBench, Y, photo
 
@@ -87,6 +89,37 @@ def test_classes_whose_names_look_like_formulas_or_headings_come_back(lab: Lab, 
     plan = plan_import(lab, path, project_id=bench.project_id)
 
     assert (plan.problems, plan.changes, plan.n_same) == ((), (), 2)
+
+
+def test_a_table_comes_back_whatever_its_classes_are_called(lab: Lab, tmp_path: Path) -> None:
+    names = [
+        "image",
+        "image (class)",
+        "x",
+        "p(x)",
+        "class p(x)",
+        "p(p(x))",
+        "x) (class",
+        "p(image)",
+        "Image",
+        "p(x) (class)",
+    ]
+    project = projects.create_project(lab, name="odd", labels=projects.labels_of(names))
+    (step,) = import_files(lab, [("a.png", photo(1, bar=True))], project_id=project.id)
+    for number, label in enumerate(project.classes):
+        changes = [TagChange(step.image_id or 0, label.id, Y if number % 2 else N)]
+        set_tags(lab, changes, project_id=project.id, labeller="ann")
+    tags = tags_of(lab, project_id=project.id)
+    features = np.ones((1, len(names)), np.float32) / 2
+    suggestions = TagSuggestions((step.image_id or 0,), tags.class_ids, features, 1)
+    path = tmp_path / "tags.csv"
+
+    for chosen in (None, *([label.id] for label in project.classes)):
+        for given in (None, suggestions):
+            written = tag_files(tags, format_name="csv", class_ids=chosen, suggestions=given)
+            write_tag_files(written, path)
+            plan = plan_import(lab, path, project_id=project.id)
+            assert (plan.problems, plan.changes, plan.n_same) == ((), (), len(chosen or names))
 
 
 @pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("1", "0"), ("TRUE", "False"), ("1.0", " 0.0 ")])
