@@ -95,6 +95,25 @@ def test_answers_are_stored_when_they_are_acknowledged_with_who_gave_them(tab: T
     assert {tag.labeller for tag in answers.values()} == {"Ada"}
 
 
+def test_what_a_browser_saw_before_is_a_condition_and_nothing_else_is_taken_for_it(tab: Tab) -> None:
+    tab.send(tab.entry(0, CORAL, "no"), labeller="Bob", client_id="tab-b")
+    late, good = tab.entry(0, CORAL, "yes"), tab.entry(1, CORAL, "yes")
+    for entry in (late, good):
+        entry["payload"]["before"] = None
+
+    said = tab.send(late, good)
+
+    (refusal,) = said["refused"]
+    assert (refusal["image"], refusal["class"]) == (tab.images[0], CORAL)
+    assert "'coral' is not there, says Bob" in refusal["reason"]
+    assert tab.answered() == {(0, CORAL): "no", (1, CORAL): "yes"}
+    for wrong in ("perhaps", 1, True, [], {}):
+        entry = tab.entry(2, CORAL, "yes")
+        entry["payload"]["before"] = wrong
+        tab.send(entry, status=400)
+    assert tab.answered() == {(0, CORAL): "no", (1, CORAL): "yes"}
+
+
 def test_sending_twice_is_sending_once_and_what_comes_late_changes_nothing(tab: Tab) -> None:
     first, second = tab.entry(0, CORAL, "yes"), tab.entry(0, CORAL, "no")
     tab.send(first, second)

@@ -233,3 +233,20 @@ def test_a_table_that_cannot_be_imported_says_why(lab: Lab) -> None:
     assert "cannot be imported" in shown.error[0].value
     assert "z.png" in shown.dataframe[0].value["Problem"][0]
     assert not [label for label in labels(shown) if label.startswith("Import")]
+
+
+@pytest.mark.skipif(not hasattr(AppTest, "file_uploader"), reason="this Streamlit cannot test uploads")
+def test_a_click_stores_what_was_shown_or_nothing(lab: Lab) -> None:
+    project_id, images = reef(lab)
+    tagged(lab, project_id, (images[0], SAND, "yes"))
+    shown = table(view("files"), "image,sand\n0.png,no\n1.png,yes\n2.png,yes\n")
+    shown.checkbox[0].set_value(True).run()
+    tagged(lab, project_id, (images[1], SAND, "no"), (images[2], SAND, "yes"))
+
+    next(each for each in shown.button if each.label.startswith("Import")).click().run()
+
+    assert "changed since" in shown.error[0].value
+    answers = tags_of(lab, project_id=project_id).answers
+    assert [answers[image, SAND].answer.value for image in images[:3]] == ["yes", "no", "yes"]
+    next(each for each in shown.button if each.label == "Import 2 answers").click().run()
+    assert shown.success[0].value == "2 answers stored."

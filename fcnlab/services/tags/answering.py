@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from fcnlab.domain.tags import TagAnswer, TagChange
+from fcnlab.domain.project import ClassLabel
+from fcnlab.domain.tags import ImageTag, TagAnswer, TagChange
 from fcnlab.errors import Deleted, InvalidTag, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_projects
@@ -16,6 +17,7 @@ from fcnlab.validation import clean_name
 GONE = "this project was deleted: choose another one"
 NO_IMAGE = "the image was deleted"
 NO_CLASS = "the class was removed"
+CHANGED = "answers changed since they were looked at: look at them again; nothing was stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,17 @@ class TagsSet:
 
 @dataclass(frozen=True, slots=True)
 class NumberedChange:
-    """A change with its number in the log of a browser tab."""
+    """A change with its number in the log of a browser tab.
+
+    Attributes:
+        is_conditional: the change is meant for a tag whose answer is `before`, and is refused where it is another one.
+        before: the answer that the tab showed; None: there was none.
+    """
 
     seq: int
     change: TagChange
+    is_conditional: bool = False
+    before: TagAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +67,29 @@ class StoredChanges:
     before: tuple[TagChange, ...]
 
 
-def set_tags(lab: Lab, changes: Sequence[TagChange], *, project_id: int, labeller: str) -> TagsSet:
+def set_tags(
+    lab: Lab,
+    changes: Sequence[TagChange],
+    *,
+    project_id: int,
+    labeller: str,
+    expected: Collection[TagChange] | None = None,
+) -> TagsSet:
     """Store answers, all or none; of several about one tag the last counts. They may come twice.
 
     Who answered last is stored, also where the answer is what it was.
 
+    Args:
+        lab: the installation.
+        changes: the answers.
+        project_id: whose images and classes they are about.
+        labeller: who answers.
+        expected: what `TagsSet.before` must be: the answers that somebody looked at before; None: whatever they are.
+
     Raises:
         UnknownProject: no such project.
         UnknownImage: an image is none of the project's.
-        InvalidTag: a class is none that the project uses.
+        InvalidTag: a class is none that the project uses, or answers are other ones than expected.
         InvalidName: a name of the labeller that cannot be shown.
     """
     who = clean_name(labeller)
@@ -80,9 +103,12 @@ def set_tags(lab: Lab, changes: Sequence[TagChange], *, project_id: int, labelle
                 raise UnknownImage(f"there is no image {change.image_id} in this project; it may have been deleted")
             if change.class_id not in class_ids:
                 raise InvalidTag(f"there is no class {change.class_id} in this project; it may have been removed")
-        return TagsSet(
-            repository_tags.record_tags(session, project_id=project_id, changes=changes, labeller=who, now=lab.clock())
+        before = repository_tags.record_tags(
+            session, project_id=project_id, changes=changes, labeller=who, now=lab.clock()
         )
+        if expected is not None and set(before) != set(expected):
+            raise InvalidTag(CHANGED)
+        return TagsSet(before)
 
 
 def set_tag(
@@ -97,7 +123,8 @@ def store_tags(
 ) -> StoredChanges:
     """Store the changes of a browser tab that are new, and tell those that cannot be: it would send them for ever.
 
-    Changes up to the last acknowledged one are passed over, so that a log may come twice, and late.
+    Changes up to the last acknowledged one are passed over, so that a log may come twice, and late. A change for an
+    answer that is another one by now is refused, see `NumberedChange`.
 
     Raises:
         Deleted: the project is gone. Nothing was stored.
@@ -106,18 +133,14 @@ def store_tags(
     who = clean_name(labeller)
     try:
         with writing(lab.sessions) as session:
-            class_ids = repository_projects.project(session, project_id=project_id).class_ids()
+            project = repository_projects.project(session, project_id=project_id)
             last = repository_tags.acknowledged(session, project_id=project_id, client_id=client_id)
-            fresh = [numbered.change for numbered in log if numbered.seq > last]
-            image_ids = [change.image_id for change in fresh]
+            fresh = [numbered for numbered in log if numbered.seq > last]
+            image_ids = [numbered.change.image_id for numbered in fresh]
             there = repository_tags.images_among(session, project_id=project_id, image_ids=image_ids)
-            refused = [
-                RefusedChange(change, NO_CLASS if change.image_id in there else NO_IMAGE)
-                for change in fresh
-                if change.image_id not in there or change.class_id not in class_ids
-            ]
-            left_out = {refusal.change for refusal in refused}
-            kept = [change for change in fresh if change not in left_out]
+            sought = [numbered.change.image_id for numbered in fresh if numbered.is_conditional]
+            stored = repository_tags.tags(session, project_id=project_id, image_ids=sorted(there & set(sought)))
+            kept, refused = _sorted_out(fresh, project.classes, there, stored, who)
             before = repository_tags.record_tags(
                 session, project_id=project_id, changes=kept, labeller=who, now=lab.clock()
             )
@@ -126,3 +149,40 @@ def store_tags(
     except UnknownProject as failure:
         raise Deleted(GONE) from failure
     return StoredChanges(last, tuple(refused), before)
+
+
+def _sorted_out(
+    fresh: Sequence[NumberedChange],
+    classes: Sequence[ClassLabel],
+    there: Collection[int],
+    stored: Iterable[ImageTag],
+    labeller: str,
+) -> tuple[list[TagChange], list[RefusedChange]]:
+    """The changes that can be stored, and the others: each is judged by what those before it make of its tag."""
+    names = {label.id: label.name for label in classes}
+    said = {(tag.image_id, tag.class_id): (tag.answer, tag.labeller) for tag in stored}
+    kept, refused = [], []
+    for numbered in fresh:
+        change = numbered.change
+        tag = change.image_id, change.class_id
+        answer, by = said.get(tag, (None, ""))
+        if change.image_id not in there:
+            refused.append(RefusedChange(change, NO_IMAGE))
+        elif change.class_id not in names:
+            refused.append(RefusedChange(change, NO_CLASS))
+        elif numbered.is_conditional and answer is not numbered.before:
+            refused.append(RefusedChange(change, _meanwhile(names[change.class_id], answer, by)))
+        else:
+            kept.append(change)
+            said.pop(tag, None)
+            if change.answer is not None:
+                said[tag] = change.answer, labeller
+    return kept, refused
+
+
+def _meanwhile(class_name: str, answer: TagAnswer | None, labeller: str) -> str:
+    """Why a change is refused whose tag has another answer than the tab showed."""
+    if answer is None:
+        return f"the answer about {class_name!r} was taken back meanwhile: nobody says whether it is there"
+    is_there = "is there" if answer is TagAnswer.YES else "is not there"
+    return f"another answer was given meanwhile: {class_name!r} {is_there}, says {labeller}"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fcnlab.domain.project import ClassLabel
 from fcnlab.domain.tags import TagAnswer, TagChange
-from fcnlab.errors import ImportRefused, InvalidTag
+from fcnlab.errors import InvalidTag
 from fcnlab.lab import Lab
-from fcnlab.services.labels.label_names import ImageNames
-from fcnlab.services.tags.answering import set_tags
-from fcnlab.services.tags.reading import CODES, UNKNOWN, ProjectTags, tags_of
+from fcnlab.services.tags.answering import CHANGED, set_tags
+from fcnlab.services.tags.reading import ANSWERS, CODES, UNKNOWN, ProjectTags, tags_of
 from fcnlab.storage.formats.tables.table import TableLine
 from fcnlab.storage.formats.tags.tag_table import IMAGE, WORDS, class_heading, read_tags_csv
 
@@ -46,6 +45,7 @@ class TagImportPlan:
 
     Attributes:
         changes: answers that are new or other ones.
+        before: what is stored of the same tags, in this order.
         n_new, n_same: of the answers of the table, how many are about tags nobody answered, and how many are stored.
         n_empty: cells that say nothing.
         contradicting: answers that would take the place of other ones.
@@ -54,6 +54,7 @@ class TagImportPlan:
     """
 
     changes: tuple[TagChange, ...]
+    before: tuple[TagChange, ...]
     n_new: int
     n_same: int
     n_empty: int
@@ -78,16 +79,16 @@ def plan_import(lab: Lab, file: Path, *, project_id: int) -> TagImportPlan:
     headings, lines = read_tags_csv(file)
     problems: list[str] = []
     classes = _classes_of(headings, tags, problems)
-    names = ImageNames((image.name, image.id, image.hw) for image in tags.images)
-    by_name = {image.name: image.id for image in tags.images}
+    image_ids = _ids_by_name(tags)
     seen: dict[int, int] = {}
     plan = _Plan(tags)
     for line in lines:
         name = line.values[IMAGE].strip()
-        try:
-            image_id = by_name[name] if name in by_name else names.find(name).id
-        except ImportRefused as refusal:
-            problems.append(f"line {line.line}: image {name!r}: {refusal}")
+        image_id = image_ids.get(name)
+        if image_id is None:
+            problems.append(
+                f"line {line.line}: the project has no image {name!r}, or several: write its name as in the project"
+            )
             continue
         if image_id in seen:
             problems.append(f"line {line.line}: image {name!r} stands on line {seen[image_id]} already")
@@ -97,6 +98,7 @@ def plan_import(lab: Lab, file: Path, *, project_id: int) -> TagImportPlan:
             _take_cell(plan, line, heading, label, image_id, problems)
     return TagImportPlan(
         tuple(plan.changes),
+        tuple(plan.before),
         plan.n_new,
         plan.n_same,
         plan.n_empty,
@@ -106,7 +108,15 @@ def plan_import(lab: Lab, file: Path, *, project_id: int) -> TagImportPlan:
     )
 
 
-def import_tags(lab: Lab, file: Path, *, project_id: int, labeller: str, overwrite: bool = False) -> TagImportPlan:
+def import_tags(
+    lab: Lab,
+    file: Path,
+    *,
+    project_id: int,
+    labeller: str,
+    overwrite: bool = False,
+    shown: TagImportPlan | None = None,
+) -> TagImportPlan:
     """Store the answers of a table, all or none; empty cells leave a tag as it is. What was done.
 
     Args:
@@ -115,20 +125,24 @@ def import_tags(lab: Lab, file: Path, *, project_id: int, labeller: str, overwri
         project_id: whose tags they are.
         labeller: whose answers they are; those that are stored already keep theirs.
         overwrite: an answer of the table takes the place of another one that is stored.
+        shown: the plan that somebody agreed to; the import is refused where it would change something else.
 
     Raises:
         UnknownProject: no such project.
-        InvalidTag: lines are wrong, and the message names them, or answers would be overwritten. Nothing was stored.
+        InvalidTag: lines are wrong, and the message names them, answers would be overwritten, or they are other ones
+            than when they were looked at. Nothing was stored.
     """
     plan = plan_import(lab, file, project_id=project_id)
     if plan.problems:
         raise InvalidTag(f"{file}: {told(plan.problems)}; nothing was stored")
+    if shown is not None and (plan.changes, plan.before) != (shown.changes, shown.before):
+        raise InvalidTag(CHANGED)
     if plan.contradicting and not overwrite:
         lines = [each.in_words() for each in plan.contradicting]
         raise InvalidTag(
             f"{file}: {told(lines)}; nothing was stored: import with overwriting to take the answers of the table"
         )
-    set_tags(lab, plan.changes, project_id=project_id, labeller=labeller)
+    set_tags(lab, plan.changes, project_id=project_id, labeller=labeller, expected=plan.before)
     return plan
 
 
@@ -144,6 +158,7 @@ class _Plan:
     def __init__(self, tags: ProjectTags) -> None:
         self._tags = tags
         self.changes: list[TagChange] = []
+        self.before: list[TagChange] = []
         self.n_new = self.n_same = self.n_empty = 0
         self.contradicting: list[Disagreement] = []
         self.against_labels: list[Disagreement] = []
@@ -159,11 +174,21 @@ class _Plan:
             self.n_same += 1
             return
         self.changes.append(TagChange(image_id, label.id, answer))
+        self.before.append(TagChange(image_id, label.id, ANSWERS[stored]))
         if stored == UNKNOWN:
             self.n_new += 1
         else:
             assert said.answer is not None
             self.contradicting.append(Disagreement(line, name, label.name, said.answer, answer, said.labeller))
+
+
+def _ids_by_name(tags: ProjectTags) -> dict[str, int]:
+    """The image of each name, and of each file name that only one image has; a name that is nearly one is none."""
+    by_file: dict[str, list[int]] = {}
+    for image in tags.images:
+        by_file.setdefault(PurePosixPath(image.name).name, []).append(image.id)
+    unique = {name: image_ids[0] for name, image_ids in by_file.items() if len(image_ids) == 1}
+    return unique | {image.name: image.id for image in tags.images}
 
 
 def _classes_of(headings: Sequence[str], tags: ProjectTags, problems: list[str]) -> dict[str, ClassLabel]:

@@ -49,10 +49,22 @@ MEANWHILE_S = 0.005
 READ_AT_ONCE = 50
 """Images whose kept features are read before the clock is looked at."""
 
-ATTEMPTS = 3
-"""So often an image is tried that fails for another reason than that it can never be read."""
+RETRY_S = 15.0
+"""An image that fails for another reason than that it can never be read is tried again after so long at first, and
+after twice as long each time it fails again."""
+
+RETRY_MOST_S = 960.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why an image could not be looked at for now, how often, and until when it waits, by the monotonic clock."""
+
+    reason: str
+    count: int
+    until: float
 
 
 @dataclass(eq=False)
@@ -64,7 +76,7 @@ class _ProjectState:
         tags: read last.
         seen: images that were looked at under the settings `made_for`, when their pictures were `made_of`.
         unkept: images whose features are not kept on the disk.
-        failures: how often an image failed for a reason that may pass.
+        failures: images that failed for a reason that may pass.
         version: of what was seen, which rises with every image.
         suggestions: the newest; made of `learned_from`, and of so many images at that version.
         message: why work stands still; empty where it does not.
@@ -75,7 +87,7 @@ class _ProjectState:
     lock: threading.Lock = field(default_factory=threading.Lock)
     tags: ProjectTags | None = None
     seen: SeenImages = field(default_factory=SeenImages)
-    failures: dict[int, int] = field(default_factory=dict)
+    failures: dict[int, _Failure] = field(default_factory=dict)
     unkept: set[int] = field(default_factory=set)
     made_for: LearnerSpec | None = None
     made_of: dict[int, str] = field(default_factory=dict)
@@ -91,6 +103,18 @@ class _ProjectState:
     def is_seen(self, image_id: int) -> bool:
         """Whether an image was looked at, or cannot be."""
         return image_id in self.seen.features or image_id in self.seen.left_out
+
+    def is_waiting(self, image_id: int) -> bool:
+        """Whether an image failed, and is not tried again yet."""
+        failure = self.failures.get(image_id)
+        return failure is not None and failure.until > time.monotonic()
+
+    def why_still(self, tags: ProjectTags) -> str:
+        """Why work stands still, for people: a step failed, or every image that is left; empty where it goes on."""
+        left = [self.failures.get(image.id) for image in tags.images if not self.is_seen(image.id)]
+        if self.message or not left or None in left:
+            return self.message
+        return next(failure.reason for failure in left if failure is not None)
 
     def n_seen(self, tags: ProjectTags) -> int:
         """How many images were looked at, or cannot be, as they are now and under the settings of now."""
@@ -169,7 +193,7 @@ class TagJobs:
             self._learn(project_id)
         if done < len(tags.images):
             self._look(project_id)
-        return TagsAtWork(tags, suggestions, done, len(tags.images), state.message)
+        return TagsAtWork(tags, suggestions, done, len(tags.images), state.why_still(tags))
 
     def scores(self, project_id: int) -> ScoredTags:
         """How good suggestions are, by the images that were looked at by now; takes seconds in the caller's thread.
@@ -249,6 +273,7 @@ class TagJobs:
         while not wait((learning,), MEANWHILE_S).done:
             self._jobs.give_way()
         state.suggestions = learning.result()
+        state.message = ""
         state.learned_from, state.learned_version, state.n_learned = tags, version, len(features)
 
     def _look_on(self, project_id: int, pictures: PictureStore) -> None:
@@ -260,12 +285,13 @@ class TagJobs:
         self._forget_other_pictures(state, tags)
         waiting = [image.id for image in tags.images if not state.is_seen(image.id)]
         unread = [image_id for image_id in waiting if image_id not in state.unkept]
+        due = [image_id for image_id in waiting if not state.is_waiting(image_id)]
         if unread:
             self._read_kept(state, pictures, unread, tags.project.learner)
-        elif waiting and self._jobs.gains.is_quiet():
-            first = min(waiting, key=lambda image_id: state.failures.get(image_id, 0))
+        elif due and self._jobs.gains.is_quiet():
+            first = min(due, key=lambda image_id: image_id in state.failures)
             self._look_at(state, pictures, first, tags.project.learner)
-        n_left = sum(not state.is_seen(image.id) for image in tags.images)
+        n_left = sum(not (state.is_seen(image.id) or state.is_waiting(image.id)) for image in tags.images)
         if len(state.seen.features) > LEARNED_AGAIN * state.n_learned or not n_left:
             self._learn(project_id)
         if n_left and time.monotonic() - state.wanted < WANTED_FOR_S:
@@ -316,11 +342,16 @@ class TagJobs:
             with reading(self._lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)
             state.seen.look_at(pictures, image, spec)
+        except ShuttingDown:
+            raise
+        except Exception as failure:  # whatever it is, the other images are looked at
+            log.warning("looking at image %d failed", image_id, exc_info=not isinstance(failure, FcnlabError))
+            count = 1 + (state.failures[image_id].count if image_id in state.failures else 0)
+            pause = min(RETRY_S * 2 ** min(count - 1, 30), RETRY_MOST_S)
+            reason = in_words(failure, doing="looking at an image")
+            state.failures[image_id] = _Failure(reason, count, time.monotonic() + pause)
+            state.message = reason
+        else:
+            state.failures.pop(image_id, None)
             state.version += 1
             state.message = ""
-        except FcnlabError as failure:
-            state.message = str(failure)
-            state.failures[image_id] = state.failures.get(image_id, 0) + 1
-            if state.failures[image_id] >= ATTEMPTS:
-                state.seen.left_out[image_id] = str(failure)
-                state.version += 1

@@ -132,7 +132,12 @@ def _read_change(raw: object) -> NumberedChange:
         canvas.integer(entry, "image_id"),
         canvas.integer(payload, "class"),
     )
-    given = payload.get("answer")
+    change = TagChange(image_id, class_id, _read_answer(payload, "answer"))
+    return NumberedChange(seq, change, "before" in payload, _read_answer(payload, "before"))
+
+
+def _read_answer(payload: dict[str, Any], key: str) -> TagAnswer | None:
+    given = payload.get(key)
     if given not in (None, *TagAnswer):
         raise InvalidEvent(f"{str(given)[:80]!r} is no answer of a tag; wanted yes, no, or nothing")
-    return NumberedChange(seq, TagChange(image_id, class_id, None if given is None else TagAnswer(given)))
+    return None if given is None else TagAnswer(given)

@@ -116,3 +116,37 @@ def test_a_tab_of_a_deleted_project_is_told_so(bench: TagBench) -> None:
 
     with pytest.raises(Deleted):
         store_tags(bench.lab, changes, client_id="tab", project_id=bench.project_id, labeller="ann")
+
+
+def test_a_change_for_an_answer_that_is_another_one_by_now_is_refused_and_the_rest_is_stored(bench: TagBench) -> None:
+    def change(seq: int, number: int, given: TagAnswer | None, before: TagAnswer | None) -> NumberedChange:
+        return NumberedChange(seq, TagChange(bench.images[number], CELL, given), True, before)
+
+    bench.say({(0, CELL): N, (2, CELL): Y}, who="bob")
+    refused = [change(1, 0, Y, None), change(2, 0, None, Y), change(3, 1, N, Y)]
+    stored = store_tags(
+        bench.lab,
+        [*refused, change(4, 1, Y, None), change(5, 1, None, Y), change(6, 1, Y, None), change(7, 2, N, Y)],
+        client_id="tab",
+        project_id=bench.project_id,
+        labeller="ann",
+    )
+
+    assert stored.acknowledged == 7
+    assert [refusal.change for refusal in stored.refused] == [numbered.change for numbered in refused]
+    assert "'cell' is not there, says bob" in stored.refused[0].reason
+    assert "taken back" in stored.refused[2].reason
+    assert [(bench.state(n, CELL).answer, bench.state(n, CELL).labeller) for n in range(3)] == [
+        (N, "bob"),
+        (Y, "ann"),
+        (N, "ann"),
+    ]
+
+
+def test_a_change_without_a_condition_takes_the_place_of_any_answer(bench: TagBench) -> None:
+    bench.say({(0, CELL): N}, who="bob")
+
+    stored = store_tags(bench.lab, log(bench, (1, 0, Y)), client_id="tab", project_id=bench.project_id, labeller="ann")
+
+    assert stored.refused == ()
+    assert bench.state(0, CELL).answer is Y

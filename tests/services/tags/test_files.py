@@ -9,18 +9,21 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fcnlab.domain.tags import TagChange
+from fcnlab.domain.tags import TagAnswer, TagChange
 from fcnlab.errors import ExportFailed, InvalidTag
 from fcnlab.lab import Lab
+from fcnlab.services.images.importing import import_files
 from fcnlab.services.projects import projects
 from fcnlab.services.tags.answering import set_tags
 from fcnlab.services.tags.exporting import tag_files, write_tag_files
 from fcnlab.services.tags.importing import import_tags, plan_import
 from fcnlab.services.tags.reading import tags_of
+from fcnlab.services.tags.suggestions import TagSuggestions
 from fcnlab.storage.formats.tags.registry import tag_formats
-from tests.support.tag_bench import CELL, GROUND, N, TagBench, Y
+from tests.support.tag_bench import CELL, GROUND, N, PhotoSite, TagBench, Y, photo
 
 
 @pytest.fixture
@@ -88,6 +91,37 @@ def test_classes_whose_names_look_like_formulas_or_headings_come_back(lab: Lab, 
     assert (plan.problems, plan.changes, plan.n_same) == ((), (), 2)
 
 
+def test_a_table_comes_back_whatever_its_classes_are_called(lab: Lab, tmp_path: Path) -> None:
+    names = [
+        "image",
+        "image (class)",
+        "x",
+        "p(x)",
+        "class p(x)",
+        "p(p(x))",
+        "x) (class",
+        "p(image)",
+        "Image",
+        "p(x) (class)",
+    ]
+    project = projects.create_project(lab, name="odd", labels=projects.labels_of(names))
+    (step,) = import_files(lab, [("a.png", photo(1, bar=True))], project_id=project.id)
+    for number, label in enumerate(project.classes):
+        changes = [TagChange(step.image_id or 0, label.id, Y if number % 2 else N)]
+        set_tags(lab, changes, project_id=project.id, labeller="ann")
+    tags = tags_of(lab, project_id=project.id)
+    features = np.ones((1, len(names)), np.float32) / 2
+    suggestions = TagSuggestions((step.image_id or 0,), tags.class_ids, features, 1)
+    path = tmp_path / "tags.csv"
+
+    for chosen in (None, *([label.id] for label in project.classes)):
+        for given in (None, suggestions):
+            written = tag_files(tags, format_name="csv", class_ids=chosen, suggestions=given)
+            write_tag_files(written, path)
+            plan = plan_import(lab, path, project_id=project.id)
+            assert (plan.problems, plan.changes, plan.n_same) == ((), (), len(chosen or names))
+
+
 @pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("1", "0"), ("TRUE", "False"), ("1.0", " 0.0 ")])
 def test_yes_and_no_are_written_in_several_ways(bench: TagBench, tmp_path: Path, yes: str, no: str) -> None:
     path = table(bench, tmp_path, "image,cell,p(cell)", f"00002.png,{no},0.3", f"00003.png,{yes},", "00001.png,,")
@@ -113,6 +147,26 @@ def test_other_answers_are_told_and_kept_until_overwriting_is_asked_for(bench: T
     assert (bench.state(0, CELL).answer, bench.state(0, CELL).labeller) == (N, "bob")
 
 
+@pytest.mark.parametrize("meanwhile", [Y, N])
+def test_what_changed_since_a_table_was_looked_through_is_not_overwritten(
+    bench: TagBench, tmp_path: Path, meanwhile: TagAnswer
+) -> None:
+    path = table(bench, tmp_path, "image,cell", "00000.png,no", "00003.png,yes")
+    shown = plan_import(bench.lab, path, project_id=bench.project_id)
+    bench.say({(3, CELL): meanwhile}, who="carl")
+
+    with pytest.raises(InvalidTag, match="answers changed since"):
+        import_tags(bench.lab, path, project_id=bench.project_id, labeller="bob", overwrite=True, shown=shown)
+    with pytest.raises(InvalidTag, match="answers changed since"):
+        set_tags(bench.lab, shown.changes, project_id=bench.project_id, labeller="bob", expected=shown.before)
+    assert (bench.state(0, CELL).answer, bench.state(3, CELL).answer) == (Y, meanwhile)
+    assert (bench.state(0, CELL).labeller, bench.state(3, CELL).labeller) == ("ann", "carl")
+
+    again = plan_import(bench.lab, path, project_id=bench.project_id)
+    import_tags(bench.lab, path, project_id=bench.project_id, labeller="bob", overwrite=True, shown=again)
+    assert (bench.state(0, CELL).answer, bench.state(3, CELL).answer) == (N, Y)
+
+
 def test_whatever_is_wrong_is_told_with_its_line_and_nothing_is_stored(bench: TagBench, tmp_path: Path) -> None:
     path = table(
         bench,
@@ -132,6 +186,28 @@ def test_whatever_is_wrong_is_told_with_its_line_and_nothing_is_stored(bench: Ta
     assert "'fish'" in plan.problems[0]
     assert "nowhere.png" in plan.problems[1]
     assert bench.state(3, CELL).answer is None
+
+
+def test_images_are_meant_by_their_name_or_by_a_file_name_that_one_of_them_has(lab: Lab, tmp_path: Path) -> None:
+    site = PhotoSite(lab, n_images=0, said=0)
+    names = ("a.png", "north/b.png", "north/c.png", "south/c.png")
+    files = [(name, photo(seed, bar=False)) for seed, name in enumerate(names)]
+    images = [step.image_id for step in import_files(lab, files, project_id=site.project.id)]
+
+    def planned(name: str) -> tuple[list[int], tuple[str, ...]]:
+        path = tmp_path / "tags.csv"
+        path.write_text(f"image,bar\n{name},yes\n", encoding="utf-8")
+        plan = plan_import(lab, path, project_id=site.project.id)
+        return [change.image_id for change in plan.changes], plan.problems
+
+    meant = {"a.png": 0, "north/b.png": 1, "b.png": 1, "north/c.png": 2, "south/c.png": 3}
+    for name, number in meant.items():
+        assert planned(name) == ([images[number]], ())
+    for name in ("a", "a.jpg", "A.png", "a_mask.png", "b", "south/b.png", "c.png", "north/a.png"):
+        changed, (problem,) = planned(name)
+        assert changed == []
+        assert problem.startswith("line 2: ")
+        assert repr(name) in problem
 
 
 @pytest.mark.parametrize("text", ["", "name,cell\na,yes\n", "image;cell\na;yes\n", "image,cell\n", "image,cell\na\n"])

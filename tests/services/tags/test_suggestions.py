@@ -9,13 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from fcnlab.domain.images import ImageState
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.domain.tags import TagFilter
-from fcnlab.errors import InvalidTag, UnknownProject
+from fcnlab.errors import InvalidTag, UnknownProject, WeightsUnavailable
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import set_image_state
+from fcnlab.services.live.compute import in_words
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.projects import projects
@@ -299,3 +302,47 @@ def test_a_click_goes_first_while_tags_are_learned(
     assert work.at_work(site.project.id).suggestions.is_behind, "still at it"
     may_end.set()
     assert until(work, site.project.id, is_ready).suggestions.tagger is not None
+
+
+@pytest.mark.parametrize("failure", [WeightsUnavailable("no weights here"), RuntimeError("a fault")])
+def test_an_image_that_fails_holds_up_no_other_one_and_is_tried_until_it_can_be_looked_at(
+    site: PhotoSite, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    pooled, mended, tried = PictureStore.pooled, threading.Event(), []
+
+    def fragile(store: PictureStore, image: ImageInfo, spec: LearnerSpec) -> NDArray[np.float32]:
+        if image.id == site.images[0] and not mended.is_set():
+            tried.append(image.id)
+            raise failure
+        return pooled(store, image, spec)
+
+    monkeypatch.setattr(PictureStore, "pooled", fragile)
+    monkeypatch.setattr("fcnlab.services.tags.jobs.RETRY_S", 0.02)
+    work = TagJobs(site.lab, jobs)
+    stuck = until(work, site.project.id, lambda at_work: at_work.done == 11 and len(tried) > 4)
+
+    assert stuck.suggestions.left_out == {}
+    assert stuck.message == in_words(failure, doing="looking at an image")
+    assert (
+        until(work, site.project.id, lambda at_work: not at_work.suggestions.is_behind).suggestions.tagger is not None
+    )
+
+    mended.set()
+    assert until(work, site.project.id, is_ready).message == ""
+
+
+def test_what_is_said_of_a_failure_goes_when_learning_succeeds(
+    site: PhotoSite, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = TagJobs(site.lab, jobs)
+    until(work, site.project.id, is_ready)
+
+    def failing(*_given: object, **_more: object) -> TagSuggestions:
+        raise MemoryError
+
+    with monkeypatch.context() as during:
+        during.setattr("fcnlab.services.tags.jobs.suggest", failing)
+        site.answer(range(6, 12))
+        assert "memory" in until(work, site.project.id, lambda at_work: bool(at_work.message)).message
+
+    assert until(work, site.project.id, lambda at_work: is_ready(at_work) and not at_work.message).done == 12

@@ -131,6 +131,38 @@ def test_the_revision_of_tags_rises_with_every_write_of_them_and_with_nothing_el
     assert revision(sessions, project_id) == seen[-1]
 
 
+def test_what_the_same_labeller_answered_already_is_not_written_again(
+    sessions: Sessions, project_id: int, images: list[int]
+) -> None:
+    record(sessions, project_id, *(TagChange(image_id, CELL, Y) for image_id in images))
+    then = revision(sessions, project_id)
+
+    assert record(sessions, project_id, TagChange(images[0], CELL, Y), TagChange(images[0], 0, None)) == ()
+    assert revision(sessions, project_id) == then
+
+    with writing(sessions) as session:
+        changed = repository_tags.record_tags(
+            session,
+            project_id=project_id,
+            changes=[
+                TagChange(images[0], CELL, Y),
+                TagChange(images[1], CELL, N),
+                TagChange(images[2], CELL, None),
+                TagChange(images[2], 0, N),
+            ],
+            labeller="bob",
+            now=NOW,
+        )
+        stored = repository_tags.tags(session, project_id=project_id)
+    assert changed == (TagChange(images[1], CELL, Y), TagChange(images[2], CELL, Y), TagChange(images[2], 0, None))
+    assert {(tag.image_id, tag.class_id, tag.answer, tag.labeller) for tag in stored} == {
+        (images[0], CELL, Y, "bob"),
+        (images[1], CELL, N, "bob"),
+        (images[2], 0, N, "bob"),
+    }
+    assert revision(sessions, project_id) > then
+
+
 def test_the_image_of_a_tag_that_changed_is_known_by_its_revision(
     sessions: Sessions, project_id: int, images: list[int]
 ) -> None:

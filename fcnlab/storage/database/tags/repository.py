@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.images import ImageState
@@ -49,32 +49,39 @@ def record_tags(
 ) -> tuple[TagChange, ...]:
     """Store answers and take others back, the last change of a tag; what was answered before, of each that changed.
 
-    Images and classes must be of the project.
+    Images and classes must be of the project. What the same labeller answered already is not written again.
     """
     wanted = {(change.image_id, change.class_id): change.answer for change in changes}
     before = _answers(session, list(wanted))
-    by_class: dict[int, list[int]] = {}
-    for image_id, class_id in wanted:
-        by_class.setdefault(class_id, []).append(image_id)
-    for class_id, image_ids in by_class.items():
+    taken_back: dict[int, list[int]] = {}
+    added: list[dict[str, Any]] = []
+    replaced: list[dict[str, Any]] = []
+    for key, answer in wanted.items():
+        if answer is None:
+            if key in before:
+                taken_back.setdefault(key[1], []).append(key[0])
+        elif before.get(key) != (answer, labeller):
+            row = {
+                "image_id": key[0],
+                "class_id": key[1],
+                "project_id": project_id,
+                "answer": answer.value,
+                "labeller": labeller,
+                "answered_at": now,
+            }
+            (replaced if key in before else added).append(row)
+    for class_id, image_ids in taken_back.items():
         for some in chunked(image_ids):
             where = ImageTagRow.class_id == class_id, ImageTagRow.image_id.in_(some)
             session.execute(delete(ImageTagRow).where(*where).execution_options(synchronize_session=False))
-    rows = [
-        {
-            "image_id": image_id,
-            "class_id": class_id,
-            "project_id": project_id,
-            "answer": answer.value,
-            "labeller": labeller,
-            "answered_at": now,
-        }
-        for (image_id, class_id), answer in wanted.items()
-        if answer is not None
-    ]
-    for part in chunked(rows, ROWS_AT_ONCE):
+    for part in chunked(added, ROWS_AT_ONCE):
         session.execute(insert(ImageTagRow), list(part))
-    return tuple(TagChange(*key, before.get(key)) for key, answer in wanted.items() if before.get(key) is not answer)
+    for part in chunked(replaced, ROWS_AT_ONCE):
+        session.execute(update(ImageTagRow), list(part))
+    answered = {key: answer for key, (answer, _) in before.items()}
+    return tuple(
+        TagChange(*key, answered.get(key)) for key, answer in wanted.items() if answered.get(key) is not answer
+    )
 
 
 def images_among(session: Session, *, project_id: int, image_ids: Sequence[int]) -> set[int]:
@@ -135,12 +142,13 @@ def acknowledge(session: Session, *, project_id: int, client_id: str, seq: int) 
     session.merge(TagTabRow(project_id=project_id, client_id=client_id, seq=seq))
 
 
-def _answers(session: Session, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], TagAnswer]:
+def _answers(session: Session, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[TagAnswer, str]]:
+    """What is stored of these tags, and who answered it."""
     answers = {}
     wanted = set(keys)
     for some in chunked(sorted({image_id for image_id, _ in keys})):
-        query = select(ImageTagRow.image_id, ImageTagRow.class_id, ImageTagRow.answer)
-        for image_id, class_id, answer in session.execute(query.where(ImageTagRow.image_id.in_(some))):
+        query = select(ImageTagRow.image_id, ImageTagRow.class_id, ImageTagRow.answer, ImageTagRow.labeller)
+        for image_id, class_id, answer, labeller in session.execute(query.where(ImageTagRow.image_id.in_(some))):
             if (image_id, class_id) in wanted:
-                answers[image_id, class_id] = TagAnswer(answer)
+                answers[image_id, class_id] = TagAnswer(answer), labeller
     return answers

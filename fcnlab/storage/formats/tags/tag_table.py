@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from fcnlab.storage.formats.tables.table import TableLine, csv_lines, read_lines
 from fcnlab.storage.formats.tags.tag_format import TagFormat, TagSubject
 
 IMAGE = "image"
+LIKE_NAMES = re.compile(rf"{IMAGE}( \(class\))*")
+LIKE_PROBABILITIES = re.compile(r"(class )*p\(.*\)", re.DOTALL)
+"""Names of classes that `column_of` adds to; what it makes of them is one of these too, so that it stays unique."""
+
 DIGITS = 4
 """Of a probability behind the point."""
 
@@ -22,8 +27,11 @@ WORDS = {
 
 
 def column_of(name: str) -> str:
-    """The heading of a class; one that is called like the column of names has another."""
-    return f"{name} (class)" if name == IMAGE else name
+    """The heading of a class, which no other class has, whatever the classes are called: of one that is called like
+    the column of names, like a column of probabilities, or like such a heading, it is another than its name."""
+    if LIKE_NAMES.fullmatch(name):
+        return f"{name} (class)"
+    return f"class {name}" if LIKE_PROBABILITIES.fullmatch(name) else name
 
 
 def probability_column_of(name: str) -> str:
@@ -76,15 +84,15 @@ def class_heading(heading: str, names: Sequence[str]) -> str | None:
         InvalidTag: it means no class.
     """
     text = text_of_cell(heading)
-    for name in names:
-        if text == column_of(name):
-            return name
+    headings = {column_of(name): name for name in names}
+    if text in headings:
+        return headings[text]
     if any(text == probability_column_of(name) for name in names):
         return None
-    for name in names:
-        if text.casefold() == column_of(name).casefold():
-            return name
-    raise InvalidTag(f"no class is called {text!r}; the classes are {', '.join(names)}")
+    alike = [name for written, name in headings.items() if written.casefold() == text.casefold()]
+    if len(alike) != 1:
+        raise InvalidTag(f"no class is called {text!r}; the headings of the classes are {', '.join(headings)}")
+    return alike[0]
 
 
 TAG_FORMATS = (

@@ -100,14 +100,17 @@ def _import(engine: Engine, project: Project) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tags.csv"
         path.write_bytes(sent.getvalue())
+        shown: TagImportPlan | None = session.recall("tags_import_plan")
         plan = plan_import(engine.lab, path, project_id=project.id)
+        session.remember("tags_import_plan", plan)
         is_overwriting = _plan(plan)
         if is_overwriting is None:
             return
         n = len(plan.changes)
         words = f"Import {'1 answer' if n == 1 else f'{n:,} answers'}"
         is_blocked = not n or (bool(plan.contradicting) and not is_overwriting)
-        if st.button(words, type="primary", icon=":material/upload:", disabled=is_blocked):
+        key = f"tags-import-{project.id}-{turn}"  # else a click on another number of answers would be lost
+        if st.button(words, type="primary", icon=":material/upload:", disabled=is_blocked, key=key):
             try:
                 import_tags(
                     engine.lab,
@@ -115,6 +118,7 @@ def _import(engine: Engine, project: Project) -> None:
                     project_id=project.id,
                     labeller=session.labeller() or frame.ANONYMOUS,
                     overwrite=is_overwriting,
+                    shown=shown,
                 )
             except FcnlabError as failure:
                 session.explained(failure)
