@@ -158,10 +158,14 @@ def _sorted_out(
     stored: Iterable[ImageTag],
     labeller: str,
 ) -> tuple[list[TagChange], list[RefusedChange]]:
-    """The changes that can be stored, and the others: each is judged by what those before it make of its tag."""
+    """The changes that can be stored, and the others: each is judged by what those before it make of its tag.
+
+    What follows a refused change and builds on it, to take it back for example, is refused with it.
+    """
     names = {label.id: label.name for label in classes}
     said = {(tag.image_id, tag.class_id): (tag.answer, tag.labeller) for tag in stored}
     kept, refused = [], []
+    overtaken: dict[tuple[int, int], TagAnswer | None] = {}  # what refused changes would have left
     for numbered in fresh:
         change = numbered.change
         tag = change.image_id, change.class_id
@@ -170,10 +174,14 @@ def _sorted_out(
             refused.append(RefusedChange(change, NO_IMAGE))
         elif change.class_id not in names:
             refused.append(RefusedChange(change, NO_CLASS))
-        elif numbered.is_conditional and answer is not numbered.before:
+        elif numbered.is_conditional and (
+            answer is not numbered.before or (tag in overtaken and overtaken[tag] is numbered.before)
+        ):
+            overtaken[tag] = change.answer
             refused.append(RefusedChange(change, _meanwhile(names[change.class_id], answer, by)))
         else:
             kept.append(change)
+            overtaken.pop(tag, None)
             said.pop(tag, None)
             if change.answer is not None:
                 said[tag] = change.answer, labeller

@@ -143,6 +143,17 @@ def test_a_change_for_an_answer_that_is_another_one_by_now_is_refused_and_the_re
     ]
 
 
+def test_taking_back_what_was_refused_does_not_take_back_the_same_answer_of_somebody_else(bench: TagBench) -> None:
+    bench.say({(0, CELL): Y}, who="bob")
+    accepted = NumberedChange(1, TagChange(bench.images[0], CELL, Y), True, None)
+    undone = NumberedChange(2, TagChange(bench.images[0], CELL, None), True, Y)
+
+    stored = store_tags(bench.lab, [accepted, undone], client_id="tab", project_id=bench.project_id, labeller="ann")
+
+    assert len(stored.refused) == 2
+    assert (bench.state(0, CELL).answer, bench.state(0, CELL).labeller) == (Y, "bob")
+
+
 def test_a_change_without_a_condition_takes_the_place_of_any_answer(bench: TagBench) -> None:
     bench.say({(0, CELL): N}, who="bob")
 
