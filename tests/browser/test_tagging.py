@@ -7,9 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from fcnlab.domain.tags import TagAnswer
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.projects.projects import create_project, labels_of, project
+from fcnlab.services.tags.answering import set_tag
 from fcnlab.services.tags.reading import tags_of
 from tests.browser.conftest import PHOTOS, lab_of, project_with_photos
 from tests.browser.harness import Server, open_page, wait_until_drawn
@@ -169,3 +171,29 @@ def test_the_strip_shows_the_images_that_a_tag_chooses(server: Server, page: Pag
     expect(page.locator(".strip .cell")).to_have_attribute("data-image", str(images[2]))
     page.get_by_role("combobox", name="Show images by tag").select_option("")
     expect(page.locator(".strip .cell")).to_have_count(3)
+
+
+def test_undo_leaves_what_somebody_else_answered_meanwhile_and_says_so(server: Server, page: Page) -> None:
+    lab = lab_of(server)
+    project_id, images = project_with_photos(lab, "meanwhile")
+    background, _ = class_ids(lab, project_id)
+    tag_page(page, server, project_id, images[0])
+    page.route(TAGS, lambda route: route.abort())
+    page.keyboard.press("1")
+    page.keyboard.press("z")
+    expect(page.locator(".saved")).to_have_text("Offline: 2 answers kept in this tab", timeout=15_000)
+    page.unroute(TAGS)
+    page.keyboard.press("Shift+Z")
+    expect(page.locator(".saved")).to_have_text("All saved", timeout=30_000)
+    assert stored(server, project_id) == {(images[0], background): "yes"}
+
+    page.route(re.compile(r"/fcnlab/[^/]+/tags\?"), lambda route: route.abort())
+    set_tag(lab, project_id=project_id, image_id=images[0], class_id=background, answer=TagAnswer.NO, labeller="Bob")
+    lab.close()
+    page.keyboard.press("z")
+
+    expect(page.locator(".problem")).to_contain_text("says Bob", timeout=15_000)
+    assert stored(server, project_id) == {(images[0], background): "no"}
+    page.unroute(re.compile(r"/fcnlab/[^/]+/tags\?"))
+    expect(page.locator(f".tag[data-class='{background}']")).to_have_attribute("data-state", "no", timeout=15_000)
+    expect(page.locator(".problem")).to_contain_text("says Bob")

@@ -9,7 +9,7 @@ from typing import get_args
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.domain.comparison import ComparisonSpec
+from fcnlab.domain.comparison import Comparison, ComparisonSpec
 from fcnlab.domain.counting import Task
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.network import (
@@ -111,10 +111,7 @@ def form(engine: Engine, project: Project) -> None:
                 staged=staged,
                 absent_weight=float(absent_weight),
             )
-            labeller = session.labeller() or "anonymous"
-            with st.spinner("Choosing the images that nobody learns from"):
-                made = start_comparison(engine.lab, project_id=project.id, spec=spec, labeller=labeller)
-            ensure_worker(engine.lab, project_id=project.id)
+            made = _started(engine, project, spec)
         except FcnlabError as failure:
             session.explained(failure)
             return
@@ -169,6 +166,15 @@ def _with_orders(project: Project, networks: list[NetworkSpec]) -> list[NetworkS
         help="Each network takes part once for each: with proportional odds, with CORN, and without the order.",
     )
     return [replace(network, order=order) for network in networks for order in orders or [USUAL_ORDER]]
+
+
+def _started(engine: Engine, project: Project, spec: ComparisonSpec) -> Comparison:
+    """The comparison, under way. Raises FcnlabError."""
+    with st.spinner("Choosing the images that nobody learns from"):
+        labeller = session.labeller() or frame.ANONYMOUS
+        made = start_comparison(engine.lab, project_id=project.id, spec=spec, labeller=labeller)
+    ensure_worker(engine.lab, project_id=project.id)
+    return made
 
 
 def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int, float]:
