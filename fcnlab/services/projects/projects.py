@@ -205,8 +205,8 @@ def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec, allow_anywhe
         from fcnlab.services.projects.encoders import check_change  # loads torch, which no other change waits for
 
         check_change(lab, current, learner, allow_anywhere=allow_anywhere)
-    wanted, known = asdict(learner), asdict(current)
-    changes = {name: value for name, value in wanted.items() if value != known[name]}
+    wanted, read = asdict(learner), asdict(current)
+    changes = {name: value for name, value in wanted.items() if value != read[name]}
     with writing(lab.sessions) as session:  # others may have changed other settings while an encoder was tried
         stored = repository_projects.project(session, project_id=project_id).learner
         return repository_projects.set_learner(session, project_id=project_id, learner=replace(stored, **changes))
