@@ -48,7 +48,7 @@ def test_a_new_project_makes_masks_or_counts(lab: Lab) -> None:
     shown = form()
     (choice,) = [one for one in shown.radio if one.label == "Task"]
     assert choice.options == ["Segmentation", "Counting"]
-    assert [one.label for one in shown.toggle] == ["Object mode"]
+    assert [one.label for one in shown.toggle] == ["The classes are grades, the lowest first", "Object mode"]
 
     choice.set_value(Task.COUNTS).run()
     shown.text_input[0].set_value("coins").run()
