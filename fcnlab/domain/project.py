@@ -127,6 +127,18 @@ class LearnerSpec:
         if any(not 0 <= class_id < MAX_CLASSES for class_id in self.grades):
             raise InvalidSetting(f"grades {self.grades} must be class ids, 0 to {MAX_CLASSES - 1}")
 
+    @property
+    def of_pictures(self) -> LearnerSpec:
+        """These settings as far as they decide what an encoder makes of images; the others are the usual ones."""
+        return LearnerSpec(
+            encoder=self.encoder,
+            encoder_weights=self.encoder_weights,
+            scales=self.scales,
+            working_side=self.working_side,
+            position=self.position,
+            resolution=self.resolution,
+        )
+
     def grades_of(self, class_ids: Iterable[int]) -> tuple[int, ...]:
         """Those of these classes that are grades, the lowest first; empty if fewer than two are."""
         present = set(class_ids)

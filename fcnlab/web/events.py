@@ -1,68 +1,37 @@
 """The event log by HTTP: what a labeller does is stored and acknowledged without a rerun of the page.
 
-A browser sends its log by POST, as often as it likes: what is stored already is passed over. The answer acknowledges
-what is stored. Where the points that this batch added and removed are all that happened to the image shown, the browser
-knows the image without being told; else the answer has the scene.
+A browser sends its log by POST (`web.posted_logs`), and the answer acknowledges what is stored. Where the points that
+this batch added and removed are all that happened to the image shown, the browser knows the image without being told;
+else the answer has the scene.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fcnlab.domain.events import EventBatch
-from fcnlab.errors import Deleted, InvalidEvent, UnknownProject, as_sentence
+from fcnlab.errors import Deleted, UnknownProject, as_sentence
 from fcnlab.services.labelling.events import AppliedBatch, apply_events
 from fcnlab.services.labelling.scenes import GONE, project_of_key
-from fcnlab.validation import clean_name
 from fcnlab.web.canvas import canvas
 from fcnlab.web.canvas.workspace import numbered_scene, scene_data
-from fcnlab.web.routes import guarded
-from fcnlab.web.session import MAX_NAME, Engine
-
-MAX_BYTES = 64_000_000
-"""Of a log; the longest that a browser sends at once is a fraction of it."""
+from fcnlab.web.posted_logs import labeller_of, taking
+from fcnlab.web.session import Engine
 
 
-async def _store(request: Request, engine: Engine) -> Response:
-    """Store a log, tell the learner, answer as soon as it is safe."""
-    body = await read_body(request)
-    if body is None:
-        return PlainTextResponse(f"A log of more than {MAX_BYTES // 1_000_000} MB is no log of clicks", status_code=413)
-    answer = await run_in_threadpool(_stored, engine, request.path_params["key"], body)
-    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
-
-
-async def read_body(request: Request) -> bytes | None:
-    """What was sent; None when it is too much."""
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_BYTES:
-            return None
-    return bytes(received)
-
-
-def _stored(engine: Engine, key: str, body: bytes) -> dict[str, Any]:
-    """The answer to a log that was sent to the project with that key.
+def _store(engine: Engine, parameters: Mapping[str, Any], raw: Any) -> dict[str, Any]:
+    """Store a log that was sent to the project with the key of the route, and tell the learner.
 
     Raises:
         Deleted: there is no such project any more. Nothing was stored.
-        InvalidEvent: the body is no log. Nothing was stored.
+        InvalidEvent: this is no log. Nothing was stored.
         DatabaseUnavailable: nothing was stored; the browser sends it again.
     """
-    try:
-        raw = json.loads(body)
-    except ValueError as failure:
-        raise InvalidEvent("the event log is no JSON") from failure
-    batch = canvas.read_events(raw)
-    told_name, shown = canvas.read_sender(raw)
-    labeller = clean_name(told_name[:MAX_NAME])
+    batch, key = canvas.read_events(raw), parameters["key"]
+    labeller, shown = labeller_of(raw), canvas.read_sender(raw)[1]
     project_id = engine.project_ids.get(key)
     if project_id is None:
         project_id = engine.project_ids[key] = project_of_key(engine.lab, key)
@@ -97,4 +66,4 @@ def tell_learner(engine: Engine, batch: EventBatch, applied: AppliedBatch, *, pr
         engine.jobs.changed(project_id)
 
 
-routes = [Route("/fcnlab/{key}/events", guarded(_store), methods=["POST"])]
+routes = [Route("/fcnlab/{key}/events", taking(_store, what="clicks"), methods=["POST"])]

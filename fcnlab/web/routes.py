@@ -69,6 +69,7 @@ AVOIDED_MOST = 400
 FOREVER = "private, max-age=31536000, immutable"
 
 Handler = Callable[[Request, Engine], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 STATUS: tuple[tuple[type[FcnlabError], int], ...] = (
@@ -93,7 +94,7 @@ def status_of(failure: FcnlabError) -> int:
     return next((status for kind, status in STATUS if isinstance(failure, kind)), UNANSWERABLE)
 
 
-def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def guarded(handler: Handler) -> Endpoint:
     """Turn an explained failure into a response that says it, with its status."""
 
     async def endpoint(request: Request) -> Response:

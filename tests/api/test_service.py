@@ -18,15 +18,8 @@ from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
 from fcnlab.services.installation.tokens import api_token
 from fcnlab.storage.files.filestore import TOKEN_FILE
+from tests.api.conftest import TOKEN
 from tests.support.bars import HEIGHT, WIDTH, Site, scene
-
-TOKEN = "a-token-that-nobody-guesses"
-
-
-@pytest.fixture
-def client(lab: Lab) -> Iterator[TestClient]:
-    with TestClient(make_service(lab, token=TOKEN), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        yield client
 
 
 @pytest.fixture

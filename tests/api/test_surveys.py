@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from fastapi.testclient import TestClient
 
-from fcnlab.api.service import make_service
 from fcnlab.lab import Lab
 from tests.support.bars import Site
 from tests.support.paths import ROOT
 from tests.support.survey_bench import Bench
-
-TOKEN = "a-token-that-nobody-guesses"
-
-
-@pytest.fixture
-def client(lab: Lab) -> Iterator[TestClient]:
-    with TestClient(make_service(lab, token=TOKEN), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        yield client
 
 
 @pytest.fixture

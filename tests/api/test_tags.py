@@ -6,24 +6,14 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from fcnlab.api.service import make_service
 from fcnlab.lab import Lab
 from tests.support.paths import ROOT
 from tests.support.tag_bench import CELL, PhotoSite, TagBench
-
-TOKEN = "a-token-that-nobody-guesses"
-
-
-@pytest.fixture
-def client(lab: Lab) -> Iterator[TestClient]:
-    with TestClient(make_service(lab, token=TOKEN), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        yield client
 
 
 @pytest.fixture

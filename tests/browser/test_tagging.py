@@ -7,11 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from fcnlab.domain.tags import TagAnswer
+from fcnlab.domain.tags import TagAnswer, TagChange
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.projects.projects import create_project, labels_of, project
-from fcnlab.services.tags.answering import set_tag
+from fcnlab.services.tags.answering import set_tags
 from fcnlab.services.tags.reading import tags_of
 from tests.browser.conftest import PHOTOS, lab_of, project_with_photos
 from tests.browser.harness import Server, open_page, wait_until_drawn
@@ -188,7 +188,7 @@ def test_undo_leaves_what_somebody_else_answered_meanwhile_and_says_so(server: S
     assert stored(server, project_id) == {(images[0], background): "yes"}
 
     page.route(re.compile(r"/fcnlab/[^/]+/tags\?"), lambda route: route.abort())
-    set_tag(lab, project_id=project_id, image_id=images[0], class_id=background, answer=TagAnswer.NO, labeller="Bob")
+    set_tags(lab, [TagChange(images[0], background, TagAnswer.NO)], project_id=project_id, labeller="Bob")
     lab.close()
     page.keyboard.press("z")
 

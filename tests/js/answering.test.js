@@ -11,21 +11,12 @@ import { EventLog } from "../../fcnlab/web/canvas/assets/protocol/log.js";
 import { Routes } from "../../fcnlab/web/canvas/assets/protocol/routes.js";
 import { shownAt } from "../../fcnlab/web/canvas/assets/state/view.js";
 import { installDom, settled, StubElement, StubEvent } from "./support/dom.js";
+import { Memory, Server } from "./support/tab.js";
 
 installDom();
 
 const UNKNOWN = -1;
 const [SAND, CORAL] = [4, 7];
-
-class Memory {
-  values = new Map();
-  getItem(name) {
-    return this.values.get(name) ?? null;
-  }
-  setItem(name, value) {
-    this.values.set(name, value);
-  }
-}
 
 /** Four points in two images; the numbers of points are 11 to 14. */
 function surveyOf(answers = [null, null, null, null]) {
@@ -42,26 +33,6 @@ function surveyOf(answers = [null, null, null, null]) {
     batch: 500,
     unknown: UNKNOWN,
   };
-}
-
-/** A server that answers when it is let. */
-class Server {
-  sent = [];
-  waiting = [];
-  isReachable = true;
-
-  send = (batch) => {
-    this.sent.push(batch);
-    if (!this.isReachable) return Promise.resolve(null);
-    return new Promise((resolve) => this.waiting.push({ batch, resolve }));
-  };
-
-  async answer(refused = []) {
-    for (const { batch, resolve } of this.waiting.splice(0)) {
-      resolve({ acknowledged: { client_id: batch.client_id, seq: batch.log.at(-1).seq }, refused });
-    }
-    await settled();
-  }
 }
 
 function aTab({ survey = surveyOf(), memory = new Memory(), server = new Server() } = {}) {

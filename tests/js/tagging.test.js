@@ -9,40 +9,11 @@ import { NewsFollower } from "../../fcnlab/web/canvas/assets/tagging/news.js";
 import { Tagger } from "../../fcnlab/web/canvas/assets/tagging/tagger.js";
 import { Tagging } from "../../fcnlab/web/canvas/assets/tagging/tagging.js";
 import { installDom, settled, StubElement, StubEvent } from "./support/dom.js";
+import { Memory, Server } from "./support/tab.js";
 
 installDom();
 
 const [SAND, CORAL] = [4, 7];
-
-class Memory {
-  values = new Map();
-  getItem(name) {
-    return this.values.get(name) ?? null;
-  }
-  setItem(name, value) {
-    this.values.set(name, value);
-  }
-}
-
-/** A server that answers when it is let. */
-class Server {
-  sent = [];
-  waiting = [];
-  isReachable = true;
-
-  send = (batch) => {
-    this.sent.push(batch);
-    if (!this.isReachable) return Promise.resolve(null);
-    return new Promise((resolve) => this.waiting.push({ batch, resolve }));
-  };
-
-  async answer(refused = []) {
-    for (const { batch, resolve } of this.waiting.splice(0)) {
-      resolve({ acknowledged: { client_id: batch.client_id, seq: batch.log.at(-1).seq }, refused });
-    }
-    await settled();
-  }
-}
 
 const given = (rest = {}) => ({
   key: "k",

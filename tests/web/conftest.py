@@ -9,8 +9,10 @@ import pytest
 import streamlit as st
 
 from fcnlab.lab import Lab, open_lab
+from fcnlab.services.live.jobs import Jobs
 from fcnlab.settings import Settings
 from fcnlab.web import session
+from fcnlab.web.session import Engine
 
 
 @pytest.fixture
@@ -25,4 +27,14 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     yield lab
     session.engine().jobs.close()
     st.cache_resource.clear()
+    lab.close()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """What routes answer with, on an installation of its own."""
+    lab = open_lab(Settings(data_dir=tmp_path, device="cpu", demo=False))
+    jobs = Jobs(lab)
+    yield Engine(lab, jobs)
+    jobs.close()
     lab.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -16,14 +15,12 @@ from starlette.testclient import TestClient
 
 from fcnlab.access import FrontDoor, page_rules
 from fcnlab.domain.counting import Task
-from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import points_of_image
-from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
 from fcnlab.storage.database.engine import engine_of
-from fcnlab.web import events, routes
+from fcnlab.web import events, posted_logs, routes
 from fcnlab.web.session import Engine
 
 TAB = "tab-of-the-tests"
@@ -32,17 +29,8 @@ LOG: dict[str, Any] = {"client_id": TAB, "log": [], "labeller": "Ada", "image": 
 
 
 @pytest.fixture
-def own(tmp_path: Any) -> Iterator[Engine]:
-    lab = open_lab(Settings(data_dir=tmp_path, device="cpu", demo=False))
-    jobs = Jobs(lab)
-    yield Engine(lab, jobs)
-    jobs.close()
-    lab.close()
-
-
-@pytest.fixture
-def client(own: Engine, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    monkeypatch.setattr(routes, "engine", lambda: own)
+def client(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setattr(routes, "engine", lambda: engine)
     return TestClient(Starlette(routes=[*events.routes, *routes.routes]))
 
 
@@ -54,11 +42,13 @@ def flat(grey: int) -> bytes:
 class Tab:
     """A browser tab that shows an image, and keeps what the server tells it."""
 
-    def __init__(self, client: TestClient, own: Engine, *, task: Task = Task.MASKS, name: str = TAB) -> None:
-        self.client, self.lab, self.name = client, own.lab, name
-        self.project = projects.create_project(own.lab, name=f"project of {name}", task=task)
+    def __init__(self, client: TestClient, engine: Engine, *, task: Task = Task.MASKS, name: str = TAB) -> None:
+        self.client, self.lab, self.name = client, engine.lab, name
+        self.project = projects.create_project(engine.lab, name=f"project of {name}", task=task)
         pictures = [(f"{n}.png", flat(40 * n)) for n in range(2)]
-        self.images = [int(step.image_id or 0) for step in import_files(own.lab, pictures, project_id=self.project.id)]
+        self.images = [
+            int(step.image_id or 0) for step in import_files(engine.lab, pictures, project_id=self.project.id)
+        ]
         self.revision, self.seq = 0, 0
 
     def event(self, kind: str = "add", image: int = 0, **payload: Any) -> dict[str, Any]:
@@ -83,8 +73,8 @@ class Tab:
         return sorted((stored.point.row, stored.point.col, stored.point.class_id) for stored in points)
 
 
-def test_a_click_is_stored_when_it_is_acknowledged_and_needs_no_scene(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_a_click_is_stored_when_it_is_acknowledged_and_needs_no_scene(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
 
     first = tab.send(tab.event())
     second = tab.send(tab.event(), tab.event())
@@ -96,8 +86,8 @@ def test_a_click_is_stored_when_it_is_acknowledged_and_needs_no_scene(client: Te
     assert tab.stored() == [(1, 2, 1), (2, 4, 0), (3, 6, 1)]
 
 
-def test_what_is_sent_twice_is_stored_once_and_answered_with_the_scene(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_what_is_sent_twice_is_stored_once_and_answered_with_the_scene(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
     click = tab.event()
     tab.send(click)
     known = tab.revision
@@ -110,8 +100,8 @@ def test_what_is_sent_twice_is_stored_once_and_answered_with_the_scene(client: T
     assert tab.stored() == [(1, 2, 1)]
 
 
-def test_a_browser_is_told_the_scene_where_more_happened_than_it_knows(client: TestClient, own: Engine) -> None:
-    tab, other = Tab(client, own), Tab(client, own, name="tab-of-somebody-else")
+def test_a_browser_is_told_the_scene_where_more_happened_than_it_knows(client: TestClient, engine: Engine) -> None:
+    tab, other = Tab(client, engine), Tab(client, engine, name="tab-of-somebody-else")
     other.project, other.images = tab.project, tab.images
     tab.send(tab.event())
     other.send(other.event(row=30))
@@ -128,8 +118,8 @@ def test_a_browser_is_told_the_scene_where_more_happened_than_it_knows(client: T
     assert elsewhere["scene"]["image"]["id"] == tab.images[0]
 
 
-def test_what_was_refused_is_said_again_where_the_answer_was_lost(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_what_was_refused_is_said_again_where_the_answer_was_lost(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
     click = tab.event(row=SIDE + 1)
     first = tab.send(click)
 
@@ -139,8 +129,8 @@ def test_what_was_refused_is_said_again_where_the_answer_was_lost(client: TestCl
     assert len(tab.stored()) == 1
 
 
-def test_a_name_is_written_and_looked_up_in_one_way(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_a_name_is_written_and_looked_up_in_one_way(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
     tab.send(tab.event(), labeller=" Ada  B ")
 
     scene = tab.send(tab.event("clear"), labeller="Ada B")["scene"]
@@ -148,17 +138,17 @@ def test_a_name_is_written_and_looked_up_in_one_way(client: TestClient, own: Eng
     assert scene["reversible"]["undo"] == 2
 
 
-def test_images_of_other_projects_are_left_alone(client: TestClient, own: Engine) -> None:
-    tab, other = Tab(client, own), Tab(client, own, name="tab-of-somebody-else")
+def test_images_of_other_projects_are_left_alone(client: TestClient, engine: Engine) -> None:
+    tab, other = Tab(client, engine), Tab(client, engine, name="tab-of-somebody-else")
 
     said = tab.send({**tab.event(), "image_id": other.images[0]})
 
     assert said["refusals"]
-    assert other.images[0] not in own.jobs._attention._images
+    assert other.images[0] not in engine.jobs._attention._images
 
 
-def test_numbers_of_scenes_rise(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_numbers_of_scenes_rise(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
 
     numbers = [tab.send(tab.event("clear"))["scene"]["number"] for _ in range(3)]
 
@@ -168,23 +158,23 @@ def test_numbers_of_scenes_rise(client: TestClient, own: Engine) -> None:
 @pytest.mark.parametrize("task", list(Task))
 @pytest.mark.parametrize("n_points", [10, 800])
 def test_a_click_costs_ten_statements_at_most_and_none_reads_all_points(
-    client: TestClient, own: Engine, task: Task, n_points: int
+    client: TestClient, engine: Engine, task: Task, n_points: int
 ) -> None:
-    tab = Tab(client, own, task=task)
+    tab = Tab(client, engine, task=task)
     tab.send(*(tab.event(image=1, row=n // SIDE, col=n % SIDE) for n in range(n_points)))
     for _ in range(4):
         tab.send(tab.event())
-    own.jobs.run(lambda learner: learner.refresh(), project_id=tab.project.id).result(120)
+    engine.jobs.run(lambda learner: learner.refresh(), project_id=tab.project.id).result(120)
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         statements.append((" ".join(statement.split()), parameters))
 
-    engine = engine_of(own.lab.sessions)
-    event.listen(engine, "before_cursor_execute", note)
+    database = engine_of(engine.lab.sessions)
+    event.listen(database, "before_cursor_execute", note)
     said = tab.send(tab.event())
-    own.jobs.run(lambda _learner: None, project_id=tab.project.id).result(120)
-    event.remove(engine, "before_cursor_execute", note)
+    engine.jobs.run(lambda _learner: None, project_id=tab.project.id).result(120)
+    event.remove(database, "before_cursor_execute", note)
 
     asked = [(text, parameters) for text, parameters in statements if not text.startswith(("BEGIN", "SELECT leases"))]
     assert said["scene"] is None
@@ -193,8 +183,8 @@ def test_a_click_costs_ten_statements_at_most_and_none_reads_all_points(
     assert all("points.image_id = " in text for text in of_points), of_points
 
 
-def test_what_is_no_log_is_refused_with_the_reason(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_what_is_no_log_is_refused_with_the_reason(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
     url = f"/fcnlab/{tab.project.key}/events"
 
     assert client.post(url, content="no json").status_code == 400
@@ -205,29 +195,29 @@ def test_what_is_no_log_is_refused_with_the_reason(client: TestClient, own: Engi
     assert tab.stored() == []
 
 
-def test_too_much_is_not_read(client: TestClient, own: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    tab = Tab(client, own)
-    monkeypatch.setattr(events, "MAX_BYTES", 100)
+def test_too_much_is_not_read(client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab = Tab(client, engine)
+    monkeypatch.setattr(posted_logs, "MAX_BYTES", 100)
 
     assert "no log of clicks" in tab.send(tab.event(), tab.event(), status=413)
     assert tab.stored() == []
 
 
-def test_a_project_that_is_gone_is_gone_for_those_who_knew_it(client: TestClient, own: Engine) -> None:
-    tab = Tab(client, own)
+def test_a_project_that_is_gone_is_gone_for_those_who_knew_it(client: TestClient, engine: Engine) -> None:
+    tab = Tab(client, engine)
     tab.send(tab.event())
-    projects.delete_project(own.lab, project_id=tab.project.id)
+    projects.delete_project(engine.lab, project_id=tab.project.id)
 
     assert "deleted" in tab.send(tab.event(), status=410)
     assert client.post("/fcnlab/no-such-key/events", content=json.dumps(LOG)).status_code == 410
 
 
-def test_a_page_of_another_site_stores_nothing(own: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "engine", lambda: own)
-    rules = page_rules(Settings(data_dir=own.lab.settings.data_dir, demo=False), listens_on="127.0.0.1")
+def test_a_page_of_another_site_stores_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "engine", lambda: engine)
+    rules = page_rules(Settings(data_dir=engine.lab.settings.data_dir, demo=False), listens_on="127.0.0.1")
     guarded = Starlette(routes=events.routes, middleware=[Middleware(FrontDoor, rules=rules, policy=lambda _path: "")])
     client = TestClient(guarded, base_url="http://127.0.0.1:8501", headers={"Origin": "http://evil.example"})
-    tab = Tab(client, own)
+    tab = Tab(client, engine)
 
     tab.send(tab.event(), status=403)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fcnlab.domain.survey import Survey, SurveySpec
-from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files
-from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects import projects
 from fcnlab.services.surveys.surveys import (
     close_survey,
@@ -23,7 +19,6 @@ from fcnlab.services.surveys.surveys import (
     reopen_survey,
     survey_points,
 )
-from fcnlab.settings import Settings
 from fcnlab.web import routes, survey_answers
 from fcnlab.web.canvas.answering import UNKNOWN, answering_data
 from fcnlab.web.session import Engine
@@ -59,15 +54,6 @@ class Tab:
     def answers(self) -> list[Answer]:
         points = survey_points(self.lab, survey_id=self.survey.id)
         return [(point.class_id, point.is_unknown) for point in points]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    lab = open_lab(Settings(data_dir=tmp_path, device="cpu", demo=False))
-    jobs = Jobs(lab)
-    yield Engine(lab, jobs)
-    jobs.close()
-    lab.close()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,10 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fcnlab.domain.events import Point, PointSource
-from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
-from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects import projects
 from fcnlab.services.tags.reading import tags_of
-from fcnlab.settings import Settings
 from fcnlab.web import routes, tag_answers
 from fcnlab.web.canvas.tagging import tagging_data
 from fcnlab.web.session import Engine
@@ -63,15 +58,6 @@ class Tab:
     def answered(self) -> dict[tuple[int, int], str]:
         answers = tags_of(self.lab, project_id=self.project.id).answers
         return {(self.images.index(image), class_id): tag.answer.value for (image, class_id), tag in answers.items()}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    lab = open_lab(Settings(data_dir=tmp_path, device="cpu", demo=False))
-    jobs = Jobs(lab)
-    yield Engine(lab, jobs)
-    jobs.close()
-    lab.close()
 
 
 @pytest.fixture

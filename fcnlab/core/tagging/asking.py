@@ -1,4 +1,4 @@
-"""Which image, and which of its tags, to ask about next."""
+"""Which image to ask about next."""
 
 from __future__ import annotations
 
@@ -28,17 +28,6 @@ def most_doubtful(probabilities: NDArray[np.float32], answered: NDArray[np.bool_
     order = np.argsort(-doubts.sum(axis=1), kind="stable")
     is_open = np.asarray((~answered).any(axis=1))
     return np.asarray(order[is_open[order]], np.int64)
-
-
-def most_doubtful_tag(probabilities: NDArray[np.float32], answered: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(M,) the unanswered tag of each image with the largest entropy, as a column; -1 where all are answered.
-
-    Arguments and errors as in `most_doubtful`; of equal tags it is the first.
-    """
-    doubts = np.where(answered, -1.0, _doubts(probabilities, answered))
-    if not doubts.shape[1]:
-        return np.full(len(doubts), -1, np.int64)
-    return np.where(answered.all(axis=1), -1, doubts.argmax(axis=1)).astype(np.int64)
 
 
 def _doubts(probabilities: NDArray[np.float32], answered: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -29,15 +29,7 @@ def implied(present: Collection[int], is_complete: bool, class_ids: Sequence[int
     return np.array([YES if class_id in there else absent for class_id in class_ids], np.int8)
 
 
-def tags_of_labels(
-    present: Sequence[Collection[int]], is_complete: Sequence[bool], class_ids: Sequence[int]
-) -> NDArray[np.int8]:
-    """Answers (N, K) int8 of many images; see `implied`."""
-    rows = [implied(classes, complete, class_ids) for classes, complete in zip(present, is_complete, strict=True)]
-    return np.array(rows, np.int8).reshape(len(rows), len(class_ids))
-
-
 def present_in(mask: NDArray[np.uint8]) -> tuple[frozenset[int], bool]:
     """The classes of a mask (H, W) uint8, and whether every pixel has a label: the first two arguments of `implied`."""
-    values = {int(value) for value in np.unique(mask)}
+    values = set(np.flatnonzero(np.bincount(mask.ravel(), minlength=IGNORE + 1)).tolist())
     return frozenset(values - {IGNORE}), IGNORE not in values

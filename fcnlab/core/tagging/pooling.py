@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ LEAST_STRIDE = 16
 """Of the maps that are pooled, in pixels of the network's own input: finer ones bring nothing."""
 
 
+@on_one_thread
 def pooled_features(stages: Stages) -> NDArray[np.float32]:
     """Features (F,) float32 of an encoded picture: mean and maximum of each channel of the deep maps, at every scale.
 
@@ -29,33 +28,14 @@ def pooled_features(stages: Stages) -> NDArray[np.float32]:
     Raises:
         InvalidTag: no stage is a deep map of an encoder.
     """
-    return pooled_tiles([stages])
-
-
-@on_one_thread
-def pooled_tiles(tiles: Iterable[Stages]) -> NDArray[np.float32]:
-    """As `pooled_features`, of a picture whose stages come tile by tile (`TiledStages.stages`), one at a time.
-
-    Tiles may overlap: they bring one set of means, of the whole picture, and the maximum over all of them is its own.
-
-    Raises:
-        InvalidTag: there is no tile, or no stage is a deep map of an encoder.
-    """
-    means: NDArray[np.float32] | None = None
-    largest: NDArray[np.float32] | None = None
-    for stages in tiles:
-        pooled = [index for index, info in enumerate(stages.infos) if _is_pooled(info)]
-        if not pooled:
-            raise InvalidTag(
-                f"no stage of the encoder has a stride of {LEAST_STRIDE} pixels or more: "
-                "choose an encoder with features at strides up to 32"
-            )
-        means = torch.cat([stages.means[index].float() for index in pooled]).cpu().numpy()
-        tops = torch.cat([_largest(stages, index) for index in pooled]).cpu().numpy()
-        largest = tops if largest is None else np.maximum(largest, tops)
-    if means is None or largest is None:
-        raise InvalidTag("an image without tiles has no features: encode at least one tile of it")
-    return np.concatenate([means, largest]).astype(np.float32)
+    pooled = [index for index, info in enumerate(stages.infos) if _is_pooled(info)]
+    if not pooled:
+        raise InvalidTag(
+            f"no stage of the encoder has a stride of {LEAST_STRIDE} pixels or more: "
+            "choose an encoder with features at strides up to 32"
+        )
+    means = [stages.means[index].float() for index in pooled]
+    return torch.cat([*means, *(_largest(stages, index) for index in pooled)]).cpu().numpy()
 
 
 def _is_pooled(info: StageInfo) -> bool:

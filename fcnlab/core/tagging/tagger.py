@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.tagging.calibrating import Calibration, calibrated
 from fcnlab.core.tagging.hidden_layer import Directions, Networks, answer_weights, directions_of, train
-from fcnlab.errors import CheckpointError, InvalidTag
+from fcnlab.errors import InvalidTag
 from fcnlab.threads import on_one_thread
 
 MEMBERS = 6
@@ -152,42 +152,6 @@ def held_out_probabilities(
             is_told[np.ix_(rows, columns)] = is_held_out[is_here]
         probabilities[~is_told] = 0.5
     return probabilities, is_told
-
-
-def tagger_to_arrays(tagger: Tagger) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """(named arrays, plain description), for a file."""
-    directions, networks, calibration = tagger.directions, tagger.networks, tagger.calibration
-    arrays: dict[str, NDArray[Any]] = {"mean": directions.mean, "matrix": directions.matrix}
-    arrays |= {name: getattr(networks, name) for name in ("inner", "inner_bias", "outer", "outer_bias")}
-    arrays |= {name: getattr(calibration, name) for name in ("slopes", "intercepts", "n_answers")}
-    return arrays, {"class_ids": list(tagger.class_ids), "learned": list(tagger.learned), "digest": tagger.digest}
-
-
-def tagger_from_arrays(arrays: dict[str, NDArray[Any]], description: dict[str, Any]) -> Tagger:
-    """Inverse of `tagger_to_arrays`.
-
-    Raises:
-        CheckpointError: something is missing or does not fit together.
-    """
-    try:
-        networks = Networks(*(arrays[name] for name in ("inner", "inner_bias", "outer", "outer_bias")))
-        calibration = Calibration(*(arrays[name] for name in ("slopes", "intercepts", "n_answers")))
-        tagger = Tagger(
-            tuple(int(class_id) for class_id in description["class_ids"]),
-            tuple(int(class_id) for class_id in description["learned"]),
-            Directions(arrays["mean"], arrays["matrix"]),
-            networks,
-            calibration,
-            str(description["digest"]),
-        )
-        shape = tag_probabilities(tagger, np.zeros((1, len(arrays["mean"])), np.float32)).shape
-    except (KeyError, TypeError, ValueError, IndexError) as failure:
-        raise CheckpointError(
-            f"the parts of a tagger do not fit together ({failure!r}): learn the tags again"
-        ) from failure
-    if shape != (1, len(tagger.learned)):
-        raise CheckpointError("a tagger's outputs and its list of classes do not fit together: learn the tags again")
-    return tagger
 
 
 def _check(features: NDArray[np.float32], answers: NDArray[np.int8], classes: tuple[int, ...]) -> None:

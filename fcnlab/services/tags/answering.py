@@ -111,13 +111,6 @@ def set_tags(
         return TagsSet(before)
 
 
-def set_tag(
-    lab: Lab, *, project_id: int, image_id: int, class_id: int, answer: TagAnswer | None, labeller: str
-) -> TagsSet:
-    """As `set_tags`, for one of them."""
-    return set_tags(lab, [TagChange(image_id, class_id, answer)], project_id=project_id, labeller=labeller)
-
-
 def store_tags(
     lab: Lab, log: Sequence[NumberedChange], *, client_id: str, project_id: int, labeller: str
 ) -> StoredChanges:

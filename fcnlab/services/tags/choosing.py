@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.tagging.from_labels import NO, UNKNOWN, YES
 from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import ClassLabel
 from fcnlab.domain.tags import LIKELY, TAG_WORDS, TagChoice, TagFilter
 from fcnlab.errors import InvalidTag
 from fcnlab.lab import Lab
 from fcnlab.services.live.picture_store import PictureStore
-from fcnlab.services.tags.reading import NO, UNKNOWN, YES, ProjectTags, tags_of
+from fcnlab.services.tags.reading import ProjectTags, tags_of
 from fcnlab.services.tags.suggestions import SeenImages, TagSuggestions, look_at_images, suggest
 
 CODE_OF: dict[TagChoice, int] = {"yes": YES, "no": NO, "unknown": UNKNOWN}

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fcnlab.core.tagging.from_labels import UNKNOWN
 from fcnlab.domain.project import ClassLabel
 from fcnlab.domain.tags import TagAnswer, TagChange
 from fcnlab.errors import InvalidTag
 from fcnlab.lab import Lab
 from fcnlab.services.tags.answering import CHANGED, set_tags
-from fcnlab.services.tags.reading import ANSWERS, CODES, UNKNOWN, ProjectTags, tags_of
+from fcnlab.services.tags.reading import ANSWERS, CODES, ProjectTags, tags_of
 from fcnlab.storage.formats.tables.table import TableLine
 from fcnlab.storage.formats.tags.tag_table import IMAGE, WORDS, class_heading, read_tags_csv
 

@@ -118,7 +118,7 @@ class _ProjectState:
 
     def n_seen(self, tags: ProjectTags) -> int:
         """How many images were looked at, or cannot be, as they are now and under the settings of now."""
-        if self.made_for != tags.project.learner:
+        if self.made_for != tags.project.learner.of_pictures:
             return 0
         made_of = self.made_of
         return sum(self.is_seen(image.id) and made_of.get(image.id) == image.picture for image in tags.images)
@@ -303,8 +303,8 @@ class TagJobs:
     def _forget_other_pictures(self, state: _ProjectState, tags: ProjectTags) -> None:
         """Forget features that were taken under other settings, of another picture, or of an image that is gone."""
         pictures = {image.id: image.picture for image in tags.images}
-        if state.made_for != tags.project.learner:
-            state.made_of, state.made_for = {}, tags.project.learner
+        if state.made_for != tags.project.learner.of_pictures:
+            state.made_of, state.made_for = {}, tags.project.learner.of_pictures
             state.suggestions = TagSuggestions()
             state.version += 1
         state.made_of = {

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from fcnlab.core.images.painting import visible_classes
+from fcnlab.core.tagging.from_labels import present_in
 from fcnlab.domain.counting import Task
-from fcnlab.domain.project import IGNORE, Project
+from fcnlab.domain.project import Project
 from fcnlab.domain.tags import TaggableImage, TagSource
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.newest_points import newest_per_pixel
@@ -120,17 +120,16 @@ def _classes_of(
     if file is None:
         return frozenset(), False
     try:
-        values = _values_of(folder / file, hw)
+        present, is_whole = _classes_in(folder / file, hw)
     except _NoMask:
         return frozenset(), False
-    mask = values & in_use
-    return mask, mask == values
+    return present & in_use, is_whole and present <= in_use
 
 
 @lru_cache(maxsize=MASKS_REMEMBERED)
-def _values_of(path: Path, hw: tuple[int, int]) -> frozenset[int]:
-    """The values of a mask file, IGNORE among them where pixels are unknown. Raises _NoMask."""
+def _classes_in(path: Path, hw: tuple[int, int]) -> tuple[frozenset[int], bool]:
+    """See `present_in`, of a mask file. Raises _NoMask."""
     mask = read_mask(path)
     if mask is None or mask.shape != hw:
         raise _NoMask
-    return frozenset(np.flatnonzero(np.bincount(mask.ravel(), minlength=IGNORE + 1)).tolist())
+    return present_in(mask)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from fcnlab.core.tagging.from_labels import implied
+from fcnlab.core.tagging.from_labels import NO, UNKNOWN, YES, implied
 from fcnlab.domain.counting import Task
 from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.domain.tags import ImageTag, TagAnswer, TagCounts, TaggableImage, TagState
@@ -20,9 +20,6 @@ from fcnlab.services.tags.labelled import NOTHING_LABELLED, LabelledClasses, Lab
 from fcnlab.storage.database import repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.tags import repository as repository_tags
-
-YES, NO, UNKNOWN = 1, 0, -1
-"""Answers in arrays."""
 
 CODES = {TagAnswer.YES: YES, TagAnswer.NO: NO}
 ANSWERS = {YES: TagAnswer.YES, NO: TagAnswer.NO, UNKNOWN: None}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.tagging.from_labels import UNKNOWN
 from fcnlab.core.tagging.scores import Interval, TagScores, tag_scores
 from fcnlab.core.tagging.tagger import held_out_probabilities
 from fcnlab.core.training.splits import groups_alike
@@ -15,7 +16,7 @@ from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import FcnlabError, InvalidTag
 from fcnlab.lab import Lab
 from fcnlab.services.images.pictures import thumbnail_descriptor
-from fcnlab.services.tags.reading import UNKNOWN, ProjectTags
+from fcnlab.services.tags.reading import ProjectTags
 from fcnlab.services.tags.suggestions import Features
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.tagging.asking import most_doubtful
+from fcnlab.core.tagging.from_labels import NO, UNKNOWN, YES
 from fcnlab.core.tagging.tagger import Tagger, fit_tagger, tag_probabilities
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import LearnerSpec
-from fcnlab.domain.tags import TagAnswer
 from fcnlab.errors import FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable
 from fcnlab.services.live.picture_store import PictureStore
-from fcnlab.services.tags.reading import NO, UNKNOWN, YES, ProjectTags
+from fcnlab.services.tags.reading import ProjectTags
 from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 
@@ -64,13 +64,6 @@ class TagSuggestions:
         if row is None:
             return {}
         return dict(zip(self.class_ids, self.probabilities[row].tolist(), strict=True))
-
-    def suggested(self, image_id: int, class_id: int, *, threshold: float = 0.5) -> TagAnswer | None:
-        """What is suggested at a threshold; None where nothing is."""
-        probability = self.probability(image_id, class_id)
-        if probability is None:
-            return None
-        return TagAnswer.YES if probability >= threshold else TagAnswer.NO
 
     @cached_property
     def _row_of(self) -> Mapping[int, int]:

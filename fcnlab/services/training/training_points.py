@@ -413,7 +413,8 @@ def absent_places(lab: Lab, project_id: int, places: Mapping[int, int]) -> dict[
 
     An image that is said to contain none of the classes is left out: each of its pixels is of some class.
     """
-    from fcnlab.services.tags.reading import NO, tags_of
+    from fcnlab.core.tagging.from_labels import NO
+    from fcnlab.services.tags.reading import tags_of
 
     tags = tags_of(lab, project_id=project_id)
     absent: dict[int, tuple[int, ...]] = {}

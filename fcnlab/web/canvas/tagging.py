@@ -12,13 +12,14 @@ from typing import Any, TypedDict
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from fcnlab.core.tagging.from_labels import UNKNOWN
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.tags import TagAnswer, TagChange
 from fcnlab.errors import InvalidEvent
 from fcnlab.services.images.pictures import tiling_of
 from fcnlab.services.tags.answering import NumberedChange
 from fcnlab.services.tags.jobs import TagsAtWork
-from fcnlab.services.tags.reading import UNKNOWN, ProjectTags
+from fcnlab.services.tags.reading import ProjectTags
 from fcnlab.web.canvas import canvas
 from fcnlab.web.canvas.workspace import picture_version
 

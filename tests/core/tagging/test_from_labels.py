@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.tagging.from_labels import implied, present_in, tags_of_labels
+from fcnlab.core.tagging.from_labels import implied, present_in
 
 
 def test_what_is_labelled_is_there_and_the_rest_is_unknown() -> None:
@@ -29,8 +29,11 @@ def test_a_mask_with_an_unknown_pixel_says_nothing_of_what_is_absent(unknown: in
     assert answers.tolist() == [1, -unknown]
 
 
-def test_many_images_at_once_say_what_each_says_alone() -> None:
-    table = tags_of_labels([{1}, set(), {2, 3}], [True, False, False], (1, 2, 3))
+def test_images_say_what_their_own_labels_say() -> None:
+    images = zip([{1}, set(), {2, 3}], [True, False, False], strict=True)
 
-    assert table.tolist() == [[1, 0, 0], [-1, -1, -1], [-1, 1, 1]]
-    assert tags_of_labels([], [], (1, 2)).shape == (0, 2)
+    assert [implied(present, is_whole, (1, 2, 3)).tolist() for present, is_whole in images] == [
+        [1, 0, 0],
+        [-1, -1, -1],
+        [-1, 1, 1],
+    ]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.core.encoding.stages import Stages
-from fcnlab.core.tagging.pooling import pooled_features, pooled_tiles
-from fcnlab.core.tiling.tiled_stages import MemoryTileCache, TiledStages
+from fcnlab.core.tagging.pooling import pooled_features
 from fcnlab.errors import InvalidTag
 
 
@@ -51,30 +49,6 @@ def test_a_small_thing_anywhere_is_seen(encoder: StageEncoder, rgb: NDArray[np.u
     assert np.count_nonzero(changed) == 1
 
 
-def test_tiles_give_nearly_what_the_whole_picture_gives(encoder: StageEncoder) -> None:
-    rng = np.random.default_rng(0)
-    rgb = np.kron(rng.integers(0, 255, (10, 14, 3)), np.ones((48, 48, 1))).astype(np.uint8)
-    tiled = TiledStages(encoder, rgb, scales=(1.0, 0.5), position=True, tile_cache=MemoryTileCache(), side=256)
-    list(tiled.encode())
-    assert len(tiled.plan.tiles) > 2
-
-    by_tiles = pooled_tiles(tiled.stages(index) for index in range(len(tiled.plan.tiles)))
-
-    whole = pooled_features(stages_of(encoder, rgb))
-    assert np.corrcoef(by_tiles, whole)[0, 1] > 0.99
-
-
-def test_a_megapixel_is_pooled_in_a_moment(encoder: StageEncoder) -> None:
-    stages = stages_of(encoder, np.random.default_rng(0).integers(0, 255, (800, 1250, 3)).astype(np.uint8))
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        pooled_features(stages)
-        times.append(time.perf_counter() - begin)
-
-    assert min(times) < 0.03
-
-
 def test_stages_without_a_deep_map_are_explained(encoder: StageEncoder, rgb: NDArray[np.uint8]) -> None:
     stages = stages_of(encoder, rgb)
     shallow = [index for index, info in enumerate(stages.infos) if not info.group.startswith("encoder")]
@@ -82,6 +56,4 @@ def test_stages_without_a_deep_map_are_explained(encoder: StageEncoder, rgb: NDA
 
     with pytest.raises(InvalidTag, match="encoder"):
         pooled_features(Stages(*parts, stages.hw))
-    with pytest.raises(InvalidTag, match="tile"):
-        pooled_tiles([])
     assert torch.is_grad_enabled()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import LearnerSpec
-from fcnlab.domain.tags import TagFilter
+from fcnlab.domain.tags import LIKELY, TagAnswer, TagFilter
 from fcnlab.errors import InvalidTag, UnknownProject, WeightsUnavailable
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
@@ -63,6 +63,11 @@ def suggested(site: PhotoSite) -> tuple[ProjectTags, TagSuggestions]:
     return tags, suggest(tags, seen_by(site).features)
 
 
+def likely(suggestions: TagSuggestions, image_id: int, class_id: int) -> TagAnswer | None:
+    probability = suggestions.probability(image_id, class_id)
+    return None if probability is None else Y if probability >= LIKELY else N
+
+
 def until(work: TagJobs, project_id: int, is_so: Callable[[TagsAtWork], bool]) -> TagsAtWork:
     ends = time.monotonic() + PATIENCE_S
     while not is_so(at_work := work.at_work(project_id)):
@@ -81,7 +86,7 @@ def test_images_nobody_answered_get_what_those_that_look_alike_have(site: PhotoS
     assert suggestions.class_ids == (site.bar,), "of the ground nobody said anything"
     for number in range(6, 12):
         wanted = Y if site.has_bar(number) else N
-        assert suggestions.suggested(site.images[number], site.bar) is wanted
+        assert likely(suggestions, site.images[number], site.bar) is wanted
     assert suggestions.n_waiting == 0
 
 
@@ -148,7 +153,7 @@ def test_suggestions_come_in_the_background_and_follow_answers(site: PhotoSite, 
     work = TagJobs(site.lab, jobs)
     ready = until(work, site.project.id, is_ready)
     last = site.images[11]
-    assert ready.suggestions.suggested(last, site.bar) is N
+    assert likely(ready.suggestions, last, site.bar) is N
     _, at_once = suggested(site)
     assert ready.suggestions.class_ids == at_once.class_ids
     assert np.allclose(ready.suggestions.probabilities, at_once.probabilities, atol=1e-3)
@@ -195,7 +200,18 @@ def test_an_image_that_comes_later_is_looked_at_too(site: PhotoSite, jobs: Jobs)
 
     ready = until(work, site.project.id, is_ready)
     assert ready.total == 13
-    assert ready.suggestions.suggested(step.image_id or 0, site.bar) is Y
+    assert likely(ready.suggestions, step.image_id or 0, site.bar) is Y
+
+
+def test_settings_that_change_no_picture_leave_what_was_seen(site: PhotoSite, jobs: Jobs) -> None:
+    work = TagJobs(site.lab, jobs)
+    until(work, site.project.id, is_ready)
+    learner = replace(site.project.learner, refine=False, regularisation=3.0, class_weight="none", object_mode=True)
+
+    projects.set_learner(site.lab, project_id=site.project.id, learner=learner)
+
+    at_work = work.at_work(site.project.id)
+    assert at_work.done == at_work.total
 
 
 def test_other_settings_of_the_learner_look_again(site: PhotoSite, jobs: Jobs) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import streamlit as st
 
+from fcnlab.core.tagging.from_labels import NO, UNKNOWN, YES
 from fcnlab.core.tagging.scores import Interval, TagScore
 from fcnlab.domain.project import Project
 from fcnlab.errors import InvalidTag, as_sentence
 from fcnlab.services.tags.jobs import TagsAtWork
-from fcnlab.services.tags.reading import NO, UNKNOWN, YES, ProjectTags
+from fcnlab.services.tags.reading import ProjectTags
 from fcnlab.web import session
 from fcnlab.web.panels.tags import tag_charts
 from fcnlab.web.session import Engine, escape_markdown
@@ -93,7 +94,7 @@ def _scores(engine: Engine, project: Project, at_work: TagsAtWork) -> None:
         st.info(f"Too few answers to tell. What it takes: {missing_in_words(few)}.", icon=":material/info:")
         return
     try:
-        scored = session.tag_scores(engine, project.id, tags.revision, repr(tags.project.learner))
+        scored = session.tag_scores(engine, project.id, tags.revision, repr(tags.project.learner.of_pictures))
     except InvalidTag as failure:
         st.info(escape_markdown(as_sentence(str(failure))), icon=":material/info:")
         return
